@@ -24,6 +24,7 @@ import (
 	"patchbay/core/payments"
 	"patchbay/core/personaldata"
 	"patchbay/core/retention"
+	"patchbay/core/suppressions"
 	"patchbay/core/users"
 	"patchbay/core/webhooks"
 	"patchbay/core/worker"
@@ -40,14 +41,15 @@ const (
 // useCases holds every use case.
 type useCases struct {
 	fx.In
-	Payments  *payments.Service
-	Accounts  *payments.KnownAccounts
-	Emails    *emails.Service
-	Webhooks  *webhooks.Service
-	Users     *users.Service
-	Retention *retention.Service
-	Events    *events.Service
-	APIKeys   *apikeys.Service
+	Payments     *payments.Service
+	Accounts     *payments.KnownAccounts
+	Emails       *emails.Service
+	Webhooks     *webhooks.Service
+	Users        *users.Service
+	Retention    *retention.Service
+	Events       *events.Service
+	APIKeys      *apikeys.Service
+	Suppressions *suppressions.Service
 }
 
 func newAPI(c *config.Config, u useCases, store Storage, f fallback, s environment) *httpapi.Server {
@@ -55,15 +57,15 @@ func newAPI(c *config.Config, u useCases, store Storage, f fallback, s environme
 	return httpapi.New(httpapi.Options{
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
 		TrustedProxies: c.Server.TrustedProxies, BodyBytes: bodyBytes(c),
-		Payments: u.Payments, Emails: u.Emails, Users: u.Users, Webhooks: u.Webhooks, Events: u.Events, APIKeys: u.APIKeys,
+		Payments: u.Payments, Emails: u.Emails, Users: u.Users, Webhooks: u.Webhooks, Events: u.Events, APIKeys: u.APIKeys, Suppressions: u.Suppressions,
 		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
 }
 
 // newOperations returns what an operator may do with the store.
-func newOperations(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, store Storage, f fallback, s environment) adminapi.Service {
+func newOperations(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, suppressed *suppressions.Service, store Storage, f fallback, s environment) adminapi.Service {
 	o := adminapi.Service{
-		APIKeys: keys, PersonalData: people, Payments: pay,
+		APIKeys: keys, PersonalData: people, Payments: pay, Suppressions: suppressed,
 		Storage: func(ctx context.Context) adminapi.Storage { return f.status(ctx, c, store) },
 		PutBack: func(ctx context.Context, record string) error {
 			return setbacksOf(store, f).putBack(ctx, record, s.clock.Now())

@@ -40,6 +40,8 @@ import (
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/core/retention"
+	"patchbay/core/suppression"
+	"patchbay/core/suppressions"
 	"patchbay/core/users"
 	"patchbay/core/webhooks"
 	"patchbay/core/worker"
@@ -48,7 +50,7 @@ import (
 
 // services are the use cases on the store, for the gateway and for the commands that work
 // while none runs. Only those that are needed are made.
-var services = fx.Provide(openStorage, newAPIKeys, newHooks, newAccounts, newPayments, newEmails, newWebhooks, newUsers, newPersonalData, newOperations)
+var services = fx.Provide(openStorage, newAPIKeys, newHooks, newAccounts, newPayments, newSuppressions, newEmails, newWebhooks, newUsers, newPersonalData, newOperations)
 
 // modules is the whole gateway. Components that start first stop last: the store outlives
 // the workers, and the workers outlive the listeners.
@@ -220,7 +222,18 @@ func newPayments(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 	return service
 }
 
-func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks, s environment) (*emails.Service, error) {
+func newSuppressions(c *config.Config, store Storage, s environment) *suppressions.Service {
+	for _, r := range suppression.Reasons() {
+		s.metrics.AddSuppressions(string(r))
+	}
+	return suppressions.New(suppressions.Options{
+		Journal: store.Journal, Clock: s.clock, IDs: s.ids, HashSecret: s.secrets.For("suppressed addresses"), LinkSecret: s.secrets.For("unsubscribe links"),
+		Policy: suppression.Policy{ComplaintsStopAll: c.Mail.Suppressions.Complaints == "all"}, PublicURL: string(c.Server.PublicURL),
+		ASCIIAddress: rfc5322.ASCII, Counted: func(r suppression.Reason) { s.metrics.Suppressed(string(r)) },
+	})
+}
+
+func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks, suppressed *suppressions.Service, s environment) (*emails.Service, error) {
 	from, err := email.ParseAddress(c.Mail.From)
 	if err != nil {
 		return nil, fmt.Errorf("mail.from: %w", err)
@@ -233,7 +246,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 		Templates: templates, Renderer: renderer,
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		Staging: staging(c), Senders: senders(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant,
+		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }

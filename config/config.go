@@ -31,6 +31,9 @@ type Config struct {
 type Server struct {
 	Address      string `config:"address"`
 	AdminAddress string `config:"admin_address"` // loopback only
+	// PublicURL is where recipients of mail reach the API, for the links in it. It is empty if they do
+	// not.
+	PublicURL setting.BaseURL `config:"public_url"`
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is trusted.
 	TrustedProxies []netip.Prefix `config:"trusted_proxies"`
 	MaxConnections int            `config:"max_connections"` // 0 means what the limit on open files allows
@@ -65,6 +68,8 @@ type Mail struct {
 	From      string         `config:"from"`     // if a message names none
 	Delivery  email.Delivery `config:"delivery"` // if a message names none
 	Templates Templates      `config:"templates"`
+	// Suppressions says what stops mail to an address.
+	Suppressions Suppressions `config:"suppressions"`
 	// FromDomains are the domains that a provider sends for, by its name. A provider that is not named
 	// sends for all.
 	FromDomains map[string][]string `config:"from_domains"`
@@ -89,6 +94,11 @@ const DefaultTemplates = "data/templates"
 type Templates struct {
 	Directory  string           `config:"directory"`
 	MissingKey template.Missing `config:"missing_key"` // what becomes of a key that the data lack
+}
+
+// Suppressions says what stops mail to an address.
+type Suppressions struct {
+	Complaints string `config:"complaints"` // what they stop: marketing, or all
 }
 
 // Storage names the store, and the fallback for a database server that is not available.
@@ -140,7 +150,7 @@ func (p Provider) DataDir() string {
 func defaults() map[string]any {
 	return map[string]any{
 		"server": map[string]any{
-			"address": "127.0.0.1:8080", "admin_address": "127.0.0.1:8081",
+			"address": "127.0.0.1:8080", "admin_address": "127.0.0.1:8081", "public_url": "",
 			"max_connections": "0", "max_connections_per_address": "0", "memory": "256MB",
 		},
 		"auth":     map[string]any{"mode": "auto"},
@@ -148,7 +158,7 @@ func defaults() map[string]any {
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
 			"sandbox": "false", "redirect_to": "",
-			"templates": map[string]any{"directory": DefaultTemplates, "missing_key": "error"},
+			"templates": map[string]any{"directory": DefaultTemplates, "missing_key": "error"}, "suppressions": map[string]any{"complaints": "marketing"},
 		},
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",

@@ -63,6 +63,11 @@ func (s *source) checkSettings(c *Config) {
 	}
 	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
 	s.oneOf("mail.templates.missing_key", string(c.Mail.Templates.MissingKey), string(template.MissingIsError), string(template.MissingIsEmpty))
+	s.oneOf("mail.suppressions.complaints", c.Mail.Suppressions.Complaints, "marketing", "all")
+	if c.Server.PublicURL != "" {
+		text := c.Server.PublicURL.Check()
+		s.require(text == "" && !strings.Contains(string(c.Server.PublicURL), "#"), "server.public_url", "must be an https URL, such as https://mail.example.com, or http on a loopback address")
+	}
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
 	_, err := email.ParseAddress(c.Mail.From)

@@ -91,6 +91,15 @@ func TestMistakesInValuesAreReported(t *testing.T) {
 		{"an admin listener for everybody", "server: {admin_address: ':8081'}", []string{
 			"file:1: server.admin_address: must be a loopback address: it asks for no key",
 		}},
+		{"a public URL without TLS", "server: {public_url: 'http://mail.example.com'}", []string{
+			"file:1: server.public_url: must be an https URL, such as https://mail.example.com, or http on a loopback address",
+		}},
+		{"a public URL with a fragment", "server: {public_url: 'https://mail.example.com/#a'}", []string{
+			"file:1: server.public_url: must be an https URL, such as https://mail.example.com, or http on a loopback address",
+		}},
+		{"what complaints stop", "mail: {suppressions: {complaints: some}}", []string{
+			`file:1: mail.suppressions.complaints: "some" must be one of marketing, all`,
+		}},
 		{"one address for both listeners", "server: {address: '127.0.0.1:9000', admin_address: '127.0.0.1:9000'}", []string{
 			"file:1: server.admin_address: must not be server.address: the two listen apart",
 		}},

@@ -114,6 +114,9 @@ type Journal interface {
 	Maintenance
 }
 
+// MaxGetAll is the largest number of records that one call of GetAll reads.
+const MaxGetAll = 1000
+
 // Records saves and reads records.
 type Records interface {
 	// Save writes each record independently: a failed one does not affect the others. A record
@@ -130,6 +133,10 @@ type Records interface {
 
 	// Find reads one record by a unique field, in any tenant. NotFound, also for an empty value.
 	Find(ctx context.Context, kind string, by Unique, value string) (Record, error)
+
+	// GetAll reads those of the named records that are stored, in no order. ids has up to MaxGetAll
+	// different ids. A record that is Held may be missing.
+	GetAll(ctx context.Context, tenant, kind string, ids ...string) ([]Record, error)
 
 	// List reads records newest first (Created, then ID), without their Contents: limit of them
 	// after the cursor, or fewer if their bodies reach PageBytes together. Only the last page has

@@ -14,6 +14,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/payments"
 	"patchbay/core/personaldata"
+	"patchbay/core/suppressions"
 	"patchbay/ports"
 )
 
@@ -22,6 +23,7 @@ type Service struct {
 	APIKeys      *apikeys.Service
 	PersonalData *personaldata.Service
 	Payments     *payments.Service
+	Suppressions *suppressions.Service
 	Storage      func(ctx context.Context) Storage
 	PutBack      func(ctx context.Context, record string) error
 	// Backup takes a snapshot of the store. It is nil if the store cannot be backed up.

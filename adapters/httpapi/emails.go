@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -27,7 +28,7 @@ func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key)
 func draftOf(in api.EmailRequest) (email.Draft, error) {
 	d := email.Draft{
 		Subject: in.Subject, HTML: in.Html, Text: in.Text, Headers: in.Headers, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
+		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
 	}
 	for _, list := range []struct {
 		name string
@@ -99,7 +100,7 @@ func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, er
 func messageView(m email.Message) api.Message {
 	return api.Message{
 		Id: m.ID, Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
-		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
+		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Category: string(cmp.Or(m.Category, email.Transactional)), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
 		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
 		Attempts:   views(m.Attempts, messageAttemptView),
 		CreatedAt:  m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,
@@ -123,7 +124,7 @@ func messageAttemptView(a email.Attempt) api.MessageAttempt {
 // recipientView returns a recipient with what the provider has reported about the copy that
 // counts.
 func recipientView(m email.Message, r email.Recipient) api.Recipient {
-	out := api.Recipient{Email: r.Email, Status: string(r.Status)}
+	out := api.Recipient{Email: r.Email, Status: string(r.Status), Reason: r.Suppressed}
 	if m.Batch != "" {
 		out.Personalization = &r.Personalization
 	}

@@ -21,6 +21,7 @@ import (
 	"patchbay/core/events"
 	"patchbay/core/logging"
 	"patchbay/core/payments"
+	"patchbay/core/suppressions"
 	"patchbay/core/users"
 	"patchbay/core/webhooks"
 	"patchbay/ports"
@@ -30,17 +31,19 @@ const (
 	jsonLimit    = 1 << 20  // bytes of a body
 	webhookLimit = 5 << 20  // Stripe's largest events
 	mailLimit    = 30 << 20 // 20 MB of attachments in base64
+	clickLimit   = 16 << 10 // a form of one field
 )
 
 // Options configures a Server.
 type Options struct {
-	Payments *payments.Service
-	Emails   *emails.Service
-	Users    *users.Service
-	Webhooks *webhooks.Service
-	Events   *events.Service
-	APIKeys  *apikeys.Service
-	IDs      ports.IDs
+	Payments     *payments.Service
+	Emails       *emails.Service
+	Users        *users.Service
+	Webhooks     *webhooks.Service
+	Events       *events.Service
+	APIKeys      *apikeys.Service
+	Suppressions *suppressions.Service
+	IDs          ports.IDs
 	// KeysRequired refuses callers without an API key. A key that is sent is always
 	// checked.
 	KeysRequired bool
@@ -130,6 +133,12 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
 	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, withBody(s.retryEmail))
 	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelEmail))
+	s.handle(fiber.MethodPost, "/api/suppressions", "suppressions:write", jsonLimit, withBody(s.addSuppression))
+	s.handle(fiber.MethodGet, "/api/suppressions", "suppressions:read", jsonLimit, withPage(s.listSuppressions), "email", "cursor", "limit")
+	s.handle(fiber.MethodGet, "/api/suppressions/:id", "suppressions:read", jsonLimit, s.getSuppression)
+	s.handle(fiber.MethodDelete, "/api/suppressions/:id", "suppressions:write", jsonLimit, s.removeSuppression, "reason")
+	s.handle(fiber.MethodGet, "/unsubscribe/:token", open, clickLimit, s.confirmUnsubscribe)
+	s.handle(fiber.MethodPost, "/unsubscribe/:token", open, clickLimit, s.unsubscribe)
 	s.handle(fiber.MethodPost, "/api/users", "users:write", jsonLimit, withBody(s.createUser))
 	s.handle(fiber.MethodGet, "/api/users", "users:read", jsonLimit, withPage(s.listUsers), "email", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/users/:id", "users:read", jsonLimit, s.getUser)

@@ -39,6 +39,7 @@ type Metrics struct {
 	breakers   *prometheus.GaugeVec
 	reviews    *prometheus.CounterVec
 	mailEvents *prometheus.CounterVec
+	suppressed *prometheus.CounterVec
 }
 
 // New returns Metrics without providers, with the metrics of the process.
@@ -54,6 +55,9 @@ func New() *Metrics {
 	m.decisions = m.counter("patchbay_decisions_total", "What the policy of a provider decided about calls.", "decision")
 	m.reviews = m.counter("patchbay_reviews_total", "Payments that have come to need a person, by why.", "reason")
 	m.mailEvents = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
+	m.suppressed = promauto.With(m.registry).NewCounterVec(prometheus.CounterOpts{
+		Name: "patchbay_suppressions_total", Help: "Addresses that have become suppressed, by why.",
+	}, []string{"reason"})
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -111,6 +115,16 @@ func (m *Metrics) AddMailEvents(provider string, events ...string) {
 func (m *Metrics) MailEvent(provider, event string) {
 	m.mailEvents.WithLabelValues(provider, event).Inc()
 }
+
+// AddSuppressions makes counts of 0 visible, one for each reason.
+func (m *Metrics) AddSuppressions(reasons ...string) {
+	for _, r := range reasons {
+		m.suppressed.WithLabelValues(r).Add(0)
+	}
+}
+
+// Suppressed counts an address that has become suppressed.
+func (m *Metrics) Suppressed(reason string) { m.suppressed.WithLabelValues(reason).Inc() }
 
 // Spool registers the metrics of the records that wait on this machine for the store.
 // oldest is how long the oldest has waited.

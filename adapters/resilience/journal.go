@@ -63,6 +63,13 @@ func (s *Storage) Find(ctx context.Context, kind string, by ports.Unique, value 
 	})
 }
 
+// GetAll implements ports.Records.
+func (s *Storage) GetAll(ctx context.Context, tenant, kind string, ids ...string) ([]ports.Record, error) {
+	return callStore(ctx, s, "get_all", func(ctx context.Context, o *Store) ([]ports.Record, error) {
+		return o.Journal.GetAll(ctx, tenant, kind, ids...)
+	})
+}
+
 // List implements ports.Records.
 func (s *Storage) List(ctx context.Context, tenant, kind string, f ports.Filter, cursor string, limit int) (ports.RecordPage, error) {
 	return callStore(ctx, s, "list", func(ctx context.Context, o *Store) (ports.RecordPage, error) {

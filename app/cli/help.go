@@ -29,6 +29,18 @@ var helpTexts = map[string]struct{ long, example string }{
 		"Settle a payment that needs a person with what you saw at its provider.",
 		"  patchbay payments resolve pay_01k0000000000000000000000 --verdict executed --reference pi_1",
 	},
+	"patchbay suppressions list": {
+		"List the addresses of a tenant that get no more mail or no more marketing, one line for each reason.",
+		"  patchbay suppressions list --tenant default",
+	},
+	"patchbay suppressions add": {
+		"Send no more mail to EMAIL, or with --reason unsubscribed no more marketing.",
+		"  patchbay suppressions add ada@example.com --note 'asked for it by telephone'",
+	},
+	"patchbay suppressions remove": {
+		"Let EMAIL get mail again. Events from before never bring it back. Remove it from the provider's own list too.",
+		"  patchbay suppressions remove ada@example.com --reason bounced",
+	},
 	"patchbay templates check": {
 		"Check the templates in mail.templates.directory: their syntax, and that each provider which stores one has its helpers, and has it as it is here.",
 		"  patchbay templates check",

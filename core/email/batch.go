@@ -48,6 +48,7 @@ type BatchDraft struct {
 	Metadata         map[string]string
 	SendAt           time.Time
 	Delivery         Delivery
+	Category         Category
 }
 
 // MaxPersonalizations is how many personalizations a batch may have.
@@ -57,7 +58,7 @@ const MaxPersonalizations = 10_000
 func (d BatchDraft) copy(p Personalization) Draft {
 	one := Draft{
 		From: d.From, To: p.To, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt,
-		Delivery: d.Delivery, TemplateID: d.TemplateID, TemplateData: p.TemplateData,
+		Delivery: d.Delivery, Category: d.Category, TemplateID: d.TemplateID, TemplateData: p.TemplateData,
 	}
 	if p.Content != nil {
 		one.Subject, one.HTML, one.Text = p.Content.Subject, p.Content.HTML, p.Content.Text

@@ -33,6 +33,7 @@ type Draft struct {
 	Metadata    map[string]string
 	SendAt      time.Time
 	Delivery    Delivery // empty means the configured promise
+	Category    Category // empty means Transactional
 	// TemplateID names a template, and TemplateData is the JSON object that it is rendered with. The
 	// subject and the body may then be empty.
 	TemplateID   string
@@ -78,6 +79,8 @@ func (d Draft) Check(now time.Time) error {
 		return fault.InvalidParam("sendAt", "too_far_ahead", "sendAt may be at most 72 hours ahead")
 	case d.Delivery != "" && d.Delivery != AtLeastOnce && d.Delivery != AtMostOnce:
 		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
+	case d.Category != "" && d.Category != Transactional && d.Category != Marketing:
+		return fault.InvalidParam("category", "invalid_category", "category must be transactional or marketing")
 	}
 	if err := d.checkHeaders(); err != nil {
 		return err

@@ -26,10 +26,12 @@ const (
 	Failed    Status = "failed"    // refused permanently, or given up after the last attempt
 	Unknown   Status = "unknown"   // at_most_once, and an attempt was ambiguous
 	Canceled  Status = "canceled"
-	Split     Status = "split" // its personalizations have become messages of their own
+	// Suppressed: each recipient is suppressed, so that no provider was asked.
+	Suppressed Status = "suppressed"
+	Split      Status = "split" // its personalizations have become messages of their own
 )
 
-var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Split}
+var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Suppressed, Split}
 
 // Known reports whether s is one of the statuses.
 func (s Status) Known() bool { return slices.Contains(statuses, s) }
@@ -87,6 +89,7 @@ type Message struct {
 	Parts    int       `json:"parts,omitempty"`
 	SendAt   time.Time `json:"sendAt,omitzero"`
 	Delivery Delivery  `json:"delivery"`
+	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.
 	MessageID string `json:"messageId"`
@@ -184,10 +187,12 @@ type Recipient struct {
 	Email string `json:"email"`
 	// Personalization is the place of the recipient's copy in the batch, from 0.
 	Personalization int `json:"personalization,omitempty"`
-	// Status is the status of the message or, once a provider has reported on a copy for this
-	// recipient, the Event of the best copy; see Fate.
+	// Status is the status of the message or Suppressed or, once a provider has reported on a copy
+	// for this recipient, the Event of the best copy; see Fate.
 	Status Status `json:"status"`
 	Fates  []Fate `json:"fates,omitempty"` // one per copy that a provider has reported on
+	// Suppressed is why the last attempt left the recipient out; empty if it did not.
+	Suppressed string `json:"suppressed,omitempty"`
 }
 
 // Features says what a mail provider supports beyond a plain message. A message that needs
@@ -199,6 +204,7 @@ type Features struct {
 	Tags        int // maximum number
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
+	OnlyBcc     bool // a message without To and Cc
 	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
 	// FromDomains are the domains of From that the provider sends for, empty for all.
 	FromDomains []string
@@ -252,6 +258,8 @@ func (f Features) Carry(m Message) error {
 		lacks = "attachments"
 	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
 		lacks = "to"
+	case len(m.To)+len(m.Cc) == 0 && len(m.Bcc) > 0 && !f.OnlyBcc:
+		lacks = "bcc"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
 	case len(m.Tags) > f.Tags, !f.keepsTags(m.Tags):

@@ -18,8 +18,8 @@ var (
 	// comes from a person, or says who it was.
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
-		"Batch", "Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
-		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Status", "TemplateID", "Tenant",
+		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
+		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant",
 	}
 	// addresses stay where they are another's.
 	addresses = []string{"Bcc", "Cc", "From", "Recipients", "ReplyTo", "To"}

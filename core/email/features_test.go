@@ -154,7 +154,7 @@ func TestAnAddressBeyondASCIIGoesOnlyWhereItIsCarried(t *testing.T) {
 			if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Param != tt.param {
 				t.Errorf("Carry = %v at %q, want unsupported at %q", err, f.Param, tt.param)
 			}
-			if err := (email.Features{UTF8: true}).Carry(tt.message); err != nil {
+			if err := (email.Features{UTF8: true, OnlyBcc: true}).Carry(tt.message); err != nil {
 				t.Errorf("Carry of a provider that can = %v", err)
 			}
 		})

@@ -43,6 +43,7 @@ type Notification struct {
 	Reference                string // the provider's id of the message
 	Recipient                string // an address; empty if it is about all recipients
 	Code                     string // SMTP status or reply code: 5.1.1, or 550
+	Cause                    Cause  // of EventBounced and EventRejected
 	Reason                   string // in the words of the provider or the recipient's server, without addresses
 	At                       time.Time
 }
@@ -121,11 +122,14 @@ func (m *Message) AcceptedStatus() Status {
 }
 
 // SetRecipientStatuses sets the status of each recipient: the event of the best copy if there is
-// one, else the message's status.
+// one, else Suppressed for one who is left out, else the message's status.
 func (m *Message) SetRecipientStatuses() {
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
 		r.Status = m.Status
+		if r.Suppressed != "" {
+			r.Status = Suppressed
+		}
 		if f, ok := r.Fate(); ok {
 			r.Status = Status(f.Event)
 		}

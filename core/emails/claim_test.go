@@ -168,7 +168,7 @@ func TestWhatBecomesOfALateOutcome(t *testing.T) {
 					p.provider.calls[1].wake = make(chan struct{})
 				}
 				m := p.accept(t, tt.delivery)
-				<-time.After(time.Minute) // the lease is over, and it was tried again
+				<-time.After(70 * time.Second) // the lease is over, and it was tried again
 				tt.meanwhile(t, p, m.ID)
 				if got, err := p.Get(t.Context(), tenant, m.ID); err != nil || got.Status != tt.before {
 					t.Fatalf("before: %s, %v", got.Status, err)
@@ -193,7 +193,7 @@ func TestAMessageThatWasTakenAfterAllDoesNotMoveOn(t *testing.T) {
 			p.provider.calls[i].wake = make(chan struct{})
 		}
 		m := p.accept(t, email.AtLeastOnce)
-		<-time.After(100 * time.Second) // the lease is over, and it is being tried again
+		<-time.After(110 * time.Second) // the lease is over, and it is being tried again
 		for i := range p.provider.calls {
 			close(p.provider.calls[i].wake)
 			synctest.Wait()
@@ -220,7 +220,7 @@ func TestOnlyTheHolderOfTheClaimDecidesByARefusal(t *testing.T) {
 	inPair(t, []call{{err: errDown}}, fail, func(t *testing.T, p pair) {
 		gate, p.provider.calls[0].wake = make(chan struct{}), make(chan struct{})
 		m := p.accept(t, email.AtMostOnce)
-		<-time.After(55 * time.Second)
+		<-time.After(60 * time.Second)
 		close(p.provider.calls[0].wake)
 		<-time.After(time.Second)
 		close(gate)
@@ -245,7 +245,7 @@ func TestAnAttemptIsNotMadeWhoseClaimIsLost(t *testing.T) {
 	inPair(t, []call{{err: errDown}}, fail, func(t *testing.T, p pair) {
 		gate, p.provider.calls[0].wake = make(chan struct{}), make(chan struct{})
 		m := p.accept(t, email.AtLeastOnce)
-		<-time.After(85 * time.Second) // of 90
+		<-time.After(95 * time.Second) // of 100
 		close(p.provider.calls[0].wake)
 		<-time.After(7 * time.Second)
 		if _, err := p.Cancel(t.Context(), tenant, m.ID); err != nil {

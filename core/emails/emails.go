@@ -3,6 +3,7 @@
 package emails
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ const (
 	queueName = "mail" // messages not sent yet, in one queue per provider
 
 	attemptDeadline = 30 * time.Second // for one call to one provider
+	checkDeadline   = 5 * time.Second  // for reading which recipients are suppressed
 	saveDeadline    = 10 * time.Second
 	// Messages sent at the same time through one provider: directly after they were accepted, and
 	// from the provider's queue. One tenant alone gets at most half of the latter.
@@ -68,6 +70,8 @@ type Options struct {
 	// UnmarkedTenant is the tenant of mail sent by an earlier version, which did not mark mail with
 	// its tenant.
 	UnmarkedTenant string
+	// Suppressions knows which recipients get no mail. Nil means that all do.
+	Suppressions ports.Suppressions
 	// Counted counts webhook events by what became of them: the event, or the reason why it is
 	// ignored. It may be nil.
 	Counted func(provider, result string)
@@ -96,6 +100,9 @@ func New(o Options) *Service {
 	if o.Counted == nil {
 		o.Counted = func(string, string) {}
 	}
+	if o.Suppressions == nil {
+		o.Suppressions = nobody{}
+	}
 	if o.Restored == nil {
 		o.Restored = func() (time.Time, bool) { return time.Time{}, true }
 	}
@@ -107,7 +114,7 @@ func New(o Options) *Service {
 		s.memory[mailer.Name()] = newMemory()
 	}
 	s.places = worker.NewPlaces(names, directLimit)
-	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
+	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + saveDeadline
 	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
@@ -192,6 +199,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
+		Category:   cmp.Or(d.Category, email.Transactional),
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}

@@ -2,6 +2,7 @@ package emails
 
 import (
 	"context"
+	"slices"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -32,14 +33,14 @@ func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, curso
 	return page, err
 }
 
-// Retry sends a message now that failed or whose outcome is unknown, because a person decides that it
-// may be sent (again), or that waits: after a failed attempt, or for its SendAt. NotFound; Conflict
+// Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
+// because a person decides that it may be sent (again), or that waits: after a failed attempt, or for its SendAt. NotFound; Conflict
 // with code unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
 		m, now := &st.message, s.Clock.Now()
 		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now)
-		if !m.PurgedAt.IsZero() || !waits && m.Status != email.Failed && m.Status != email.Unknown {
+		if !m.PurgedAt.IsZero() || !waits && !slices.Contains(retryable, m.Status) {
 			return false
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
@@ -50,6 +51,9 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 		return true
 	})
 }
+
+// retryable are the statuses in which a message may be sent again.
+var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 
 // Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
 // sent or was sent; or with code message_erased.

@@ -337,7 +337,8 @@ func fill(files []email.Attachment, at int, body []byte) int {
 	return at
 }
 
-// outgoing returns the message as it is passed to providers.
+// outgoing returns the message as it is passed to providers: with its files, and without suppressed
+// recipients.
 func (st *stored) outgoing() email.Message {
 	m := st.message
 	if st.files != nil {
@@ -346,5 +347,5 @@ func (st *stored) outgoing() email.Message {
 	if st.copies != nil {
 		m.Personalizations = st.copies
 	}
-	return m
+	return m.WithoutSuppressed()
 }

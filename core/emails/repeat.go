@@ -109,7 +109,7 @@ func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *s
 			Kind: fault.UnknownOutcome, Code: "interrupted", Message: "the process was paused during this attempt", NoRetry: true,
 		}
 	}
-	return call(ctx, mailer, st.outgoing())
+	return call(ctx, mailer, s.withUnsubscribe(st.outgoing(), mailer.Features()))
 }
 
 // isFinal reports whether the same call would be answered alike for ever.

@@ -86,19 +86,22 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		}
 		return // otherwise the lease expires
 	}
-	providers := s.candidates(st.message)
+	providers := s.candidates(st.outgoing())
 	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
 		s.addNoProvider(&st)
 		s.postpone(ctx, &st)
 		return
 	}
-	if mustSplit(st.message, providers[0]) {
+	if mustSplit(st.message, providers[0]) || s.mustSplitForLinks(st.message, providers[0]) {
 		s.split(ctx, &st)
 		return
 	}
 	if next := providers[0].Name(); next != at {
 		s.handOver(ctx, &st, next)
+		return
+	}
+	if !s.checkSuppressed(ctx, &st, providers[0]) {
 		return
 	}
 	if err := s.loadCopies(&st); err != nil {
@@ -126,6 +129,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.drain(ctx, providers[0])
 	}
 	_ = s.endAttempt(ctx, &st, outcome{id, receipt, serr}) // saveOutcome logs a failure; the lease expires
+	s.learnRefused(ctx, &st, at, serr)
 }
 
 // candidates lists the providers to try, without those before the one to which the message has
@@ -219,7 +223,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		st.message.Splitting = true
 		s.retryAt(st, s.Clock.Now())
 		return
-	case o == email.RejectedMessage, refusedEverywhere(st.message, s.Mailers):
+	case o == email.RejectedMessage, refusedEverywhere(st.outgoing(), s.Mailers):
 		s.dequeue(st, email.Failed)
 		return
 	case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:

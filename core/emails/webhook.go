@@ -71,6 +71,9 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	if err != nil {
 		return webhook.Applied{}, err
 	}
+	if err := s.learn(ctx, &st.message, e.Provider, n, h); err != nil {
+		return webhook.Applied{}, err
+	}
 	s.Counted(e.Provider, h.result)
 	s.logNotification(ctx, &st.message, n, h)
 	a := webhook.Applied{Erased: s.isErased(&st.message, n.Recipient)}

@@ -4,8 +4,8 @@ package arch
 // packages below it.
 const (
 	base     = "core/fault core/guard core/idempotency core/money"
-	types    = base + " core/email core/event core/payment core/template core/user core/webhook"
-	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
+	types    = base + " core/email core/event core/payment core/suppression core/template core/user core/webhook"
+	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/suppressions core/users core/webhooks"
 	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
 	provider = outbound + " adapters/provider config/setting"
@@ -33,6 +33,7 @@ var rules = []rule{
 	{"core/email", base + " core/template", ""},
 	{"core/payment", base, ""},
 	{"core/template", "", ""},
+	{"core/suppression", base + " core/email", ""},
 	{"core/user", base, ""},
 	{"core/webhook", base + " core/event", ""},
 	{"core/guard", "core/fault", ""},
@@ -52,6 +53,7 @@ var rules = []rule{
 	{"core/personaldata", types + " ports core/worker", ""},
 	{"core/retention", types + " ports core/worker", ""},
 	{"core/spool", kept + " core/worker", ""},
+	{"core/suppressions", kept, ""},
 
 	// Outbound adapters import the core's types, their port and their own SDK, but no use case,
 	// and no other adapter except the shared HTTP client and, for mail, the writing of messages.

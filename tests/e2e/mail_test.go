@@ -44,6 +44,14 @@ func newMailGateway(t testing.TB, order string, policies ...string) *mailGateway
 // newMailGatewayOf starts a gateway with these accounts.
 func newMailGatewayOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *mailGateway {
 	t.Helper()
+	p := mailGatewayWith(t, sendgrid, mailgun, order, "", policies...)
+	p.Restart(t)
+	return p
+}
+
+// mailGatewayWith prepares a gateway with these accounts, and with more of the configuration.
+func mailGatewayWith(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order, more string, policies ...string) *mailGateway {
+	t.Helper()
 	sendgrid.Check = sendgridapi.Check(t)
 	p := &mailGateway{
 		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
@@ -58,9 +66,8 @@ providers:
   mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", webhook_signing_keys: ["${MAILGUN_SIGNING_KEY}"], base_url: %q}
 policies:
   %s
-`, order, p.signer.PublicKey(), p.sendgrid.URL(), p.mailgun.Domain(), p.mailgun.URL(), strings.Join(policies, "\n  ")),
+%s`, order, p.signer.PublicKey(), p.sendgrid.URL(), p.mailgun.Domain(), p.mailgun.URL(), strings.Join(policies, "\n  "), more),
 		"SENDGRID_KEY="+p.sendgrid.Key(), "MAILGUN_KEY="+p.mailgun.Key(), "MAILGUN_SIGNING_KEY="+p.signing)
-	p.Restart(t)
 	return p
 }
 

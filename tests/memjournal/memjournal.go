@@ -24,6 +24,7 @@ const (
 	Save    = "save"  // of one record; nothing is written if it fails
 	Saved   = "saved" // after one record was written: the result is lost
 	Get     = "get"
+	GetAll  = "get_all"
 	Find    = "find"
 	List    = "list"
 	Claim   = "claim"
@@ -188,6 +189,21 @@ func (j *Journal) Get(ctx context.Context, tenant, kind, id string) (ports.Recor
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.read(name{tenant, kind, id})
+}
+
+// GetAll implements ports.Records.
+func (j *Journal) GetAll(ctx context.Context, tenant, kind string, ids ...string) (all []ports.Record, _ error) {
+	if err := j.enter(ctx, GetAll); err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, id := range ids {
+		if r, ok := j.records[name{tenant, kind, id}]; ok {
+			all = append(all, clone(r))
+		}
+	}
+	return all, nil
 }
 
 // Find implements ports.Records.

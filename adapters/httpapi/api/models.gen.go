@@ -85,6 +85,9 @@ type Batch struct {
 
 // BatchEmailRequest defines model for BatchEmailRequest.
 type BatchEmailRequest struct {
+	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
+	Category Category `json:"category,omitempty,omitzero"`
+
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
@@ -103,6 +106,9 @@ type BatchEmailRequest struct {
 	// TemplateId A template, by its name here or at the providers.
 	TemplateId string `json:"template_id"`
 }
+
+// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
+type Category = string
 
 // ConfirmRequest defines model for ConfirmRequest.
 type ConfirmRequest struct {
@@ -141,6 +147,9 @@ type EmailRequest struct {
 
 	// Bcc See to for the limit of all recipients.
 	Bcc []string `json:"bcc,omitempty,omitzero"`
+
+	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
+	Category Category `json:"category,omitempty,omitzero"`
 
 	// Cc See to for the limit of all recipients.
 	Cc []string `json:"cc,omitempty,omitzero"`
@@ -212,10 +221,10 @@ type FeedEvent struct {
 	Data json.RawMessage `json:"data,omitempty,omitzero"`
 	Id   string          `json:"id"`
 
-	// Subject The id of the payment, message or user.
+	// Subject The id of the payment, message, user or suppression.
 	Subject string `json:"subject"`
 
-	// Type Those of emails are message. and a status of the message, or what has become of it for a recipient: deferred, delivered, rejected, bounced, complained, opened, clicked, unsubscribed. Then data has the recipient's place in recipients, from 0.
+	// Type Those of emails are message. and a status of the message, or what has become of it for a recipient: deferred, delivered, rejected, bounced, complained, opened, clicked, unsubscribed, suppressed. Then data has the recipient's place in recipients, from 0. suppression.added and suppression.removed have the reason in data.
 	Type string `json:"type"`
 }
 
@@ -236,8 +245,11 @@ type Message struct {
 	Attempts []MessageAttempt `json:"attempts"`
 
 	// BatchId The batch it belongs to. An email of several personalizations names its recipients in recipients alone.
-	BatchId   string    `json:"batchId,omitempty,omitzero"`
-	Bcc       []string  `json:"bcc,omitempty,omitzero"`
+	BatchId string   `json:"batchId,omitempty,omitzero"`
+	Bcc     []string `json:"bcc,omitempty,omitzero"`
+
+	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
+	Category  Category  `json:"category"`
 	Cc        []string  `json:"cc,omitempty,omitzero"`
 	CreatedAt time.Time `json:"createdAt"`
 	Delivery  string    `json:"delivery"`
@@ -253,7 +265,7 @@ type Message struct {
 	Recipients []Recipient `json:"recipients"`
 	SendAt     time.Time   `json:"sendAt,omitempty,omitzero"`
 
-	// Status sent: a provider has taken it. delivered: and the servers of all recipients.
+	// Status sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent.
 	Status  MessageStatus `json:"status"`
 	Subject string        `json:"subject"`
 	Tags    []string      `json:"tags,omitempty,omitzero"`
@@ -293,11 +305,22 @@ type MessagePage struct {
 	NextCursor string    `json:"nextCursor,omitempty,omitzero"`
 }
 
-// MessageStatus sent: a provider has taken it. delivered: and the servers of all recipients.
+// MessageStatus sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent.
 type MessageStatus = string
 
 // Metadata defines model for Metadata.
 type Metadata = map[string]string
+
+// NewSuppression defines model for NewSuppression.
+type NewSuppression struct {
+	Email string `json:"email"`
+
+	// Note For those who read the list.
+	Note string `json:"note,omitempty,omitzero"`
+
+	// Reason bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
+	Reason ReasonOfSuppression `json:"reason,omitempty,omitzero"`
+}
 
 // NewUser defines model for NewUser.
 type NewUser struct {
@@ -458,6 +481,9 @@ type ProviderAnswer struct {
 	Words string `json:"words,omitempty,omitzero"`
 }
 
+// ReasonOfSuppression bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
+type ReasonOfSuppression = string
+
 // Received defines model for Received.
 type Received struct {
 	Received bool `json:"received"`
@@ -475,19 +501,21 @@ type Recipient struct {
 	// Personalization Of a batch: the place of the recipient's personalization in it, from 0.
 	Personalization *int `json:"personalization,omitempty,omitzero"`
 
-	// Provider Which told what became of it. This and the following are absent until one has.
+	// Provider Which told what became of it. This and the following are absent until one has, but for the reason of one who is suppressed.
 	Provider string `json:"provider,omitempty,omitzero"`
 
-	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Subject, names and addresses are blanked.
+	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Subject, names and addresses are blanked. Why the recipient is suppressed: bounced, complained, unsubscribed or manual.
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Status That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider
-	// did not try), `bounced` (the recipient's server does not take it) or `complained`.
+	// did not try), `bounced` (the recipient's server does not take it) or `complained`. `suppressed`: no provider was asked
+	// to send it to this recipient.
 	Status RecipientStatus `json:"status"`
 }
 
 // RecipientStatus That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider
-// did not try), `bounced` (the recipient's server does not take it) or `complained`.
+// did not try), `bounced` (the recipient's server does not take it) or `complained`. `suppressed`: no provider was asked
+// to send it to this recipient.
 type RecipientStatus = string
 
 // Refund defines model for Refund.
@@ -541,6 +569,50 @@ type Review struct {
 	Reason    string    `json:"reason"`
 	SettledAt time.Time `json:"settledAt,omitempty,omitzero"`
 	Verdict   string    `json:"verdict,omitempty,omitzero"`
+}
+
+// Suppression An address that gets no more mail, or no more marketing.
+type Suppression struct {
+	// CreatedAt When something about the address was first heard.
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Email Absent once it was erased.
+	Email string `json:"email,omitempty,omitzero"`
+
+	// ErasedAt When the address was erased on the person's request.
+	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
+
+	// Id A keyed hash of the address, in any spelling.
+	Id string `json:"id"`
+
+	// Reasons The strongest first.
+	Reasons   []SuppressionReason `json:"reasons"`
+	UpdatedAt time.Time           `json:"updatedAt"`
+}
+
+// SuppressionPage defines model for SuppressionPage.
+type SuppressionPage struct {
+	Data       []Suppression `json:"data"`
+	NextCursor string        `json:"nextCursor,omitempty,omitzero"`
+}
+
+// SuppressionReason defines model for SuppressionReason.
+type SuppressionReason struct {
+	// At When it last happened, by the provider, or when it was added.
+	At time.Time `json:"at"`
+
+	// Code Of SMTP, such as 5.1.1.
+	Code string `json:"code,omitempty,omitzero"`
+
+	// EmailId The message that it was about.
+	EmailId string `json:"emailId,omitempty,omitzero"`
+	Note    string `json:"note,omitempty,omitzero"`
+
+	// Provider Which told of it.
+	Provider string `json:"provider,omitempty,omitzero"`
+
+	// Reason bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
+	Reason ReasonOfSuppression `json:"reason"`
 }
 
 // User defines model for User.
@@ -598,6 +670,9 @@ type Limit = int
 // OfBatch defines model for ofBatch.
 type OfBatch = string
 
+// ReasonFilter bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
+type ReasonFilter = ReasonOfSuppression
+
 // Reference defines model for reference.
 type Reference = string
 
@@ -610,6 +685,9 @@ type SendgridTimestamp = string
 // StripeSignature defines model for stripeSignature.
 type StripeSignature = string
 
+// SuppressedEmail defines model for suppressedEmail.
+type SuppressedEmail = string
+
 // SvixId defines model for svixId.
 type SvixId = string
 
@@ -618,6 +696,9 @@ type SvixSignature = string
 
 // SvixTimestamp defines model for svixTimestamp.
 type SvixTimestamp = string
+
+// Token defines model for token.
+type Token = string
 
 // E400 defines model for E400.
 type E400 = Error
@@ -745,6 +826,24 @@ type RefundPaymentParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ListSuppressionsParams defines parameters for ListSuppressions.
+type ListSuppressionsParams struct {
+	// Email The one suppression of this address, or none.
+	Email SuppressedEmail `form:"email,omitempty" json:"email,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit How many a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// RemoveSuppressionParams defines parameters for RemoveSuppression.
+type RemoveSuppressionParams struct {
+	// Reason The one reason to remove; all of them where absent.
+	Reason ReasonFilter `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Email The one user with this address, or none.
@@ -816,6 +915,10 @@ type ReceiveStripeWebhookParams struct {
 	StripeSignature StripeSignature `json:"Stripe-Signature,omitempty,omitzero"`
 }
 
+// UnsubscribeFormdataBody defines parameters for Unsubscribe.
+type UnsubscribeFormdataBody = struct {
+}
+
 // SendEmailJSONRequestBody defines body for SendEmail for application/json ContentType.
 type SendEmailJSONRequestBody = EmailRequest
 
@@ -852,6 +955,9 @@ type ResolvePaymentJSONRequestBody = Resolution
 // SyncPaymentJSONRequestBody defines body for SyncPayment for application/json ContentType.
 type SyncPaymentJSONRequestBody = EmptyRequest
 
+// AddSuppressionJSONRequestBody defines body for AddSuppression for application/json ContentType.
+type AddSuppressionJSONRequestBody = NewSuppression
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewUser
 
@@ -872,3 +978,6 @@ type ReceiveSendGridWebhookJSONRequestBody = Events
 
 // ReceiveStripeWebhookJSONRequestBody defines body for ReceiveStripeWebhook for application/json ContentType.
 type ReceiveStripeWebhookJSONRequestBody = Event
+
+// UnsubscribeFormdataRequestBody defines body for Unsubscribe for application/x-www-form-urlencoded ContentType.
+type UnsubscribeFormdataRequestBody = UnsubscribeFormdataBody

@@ -24,6 +24,7 @@ type object struct {
 	Status    struct {
 		Code         text `json:"code"`
 		EnhancedCode text `json:"enhanced-code"`
+		BounceCode   text `json:"bounce-code"` // enhanced, of a mail that came back
 		Message      text `json:"message"`
 		Description  text `json:"description"`
 	} `json:"delivery-status"`
@@ -94,7 +95,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: timeOf(o.Timestamp),
 	}
 	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
-		n.Code = string(cmp.Or(o.Status.EnhancedCode, o.Status.Code))
+		n.Code, n.Cause = string(cmp.Or(o.Status.EnhancedCode, o.Status.BounceCode, o.Status.Code)), o.cause()
 		n.Reason = refusal.Redact(refusal.ProviderError{Words: o.reason()}, email.Message{}).Words
 	}
 	return n, true, nil
@@ -114,6 +115,26 @@ func (o object) name() (email.Event, bool) {
 		return email.EventRejected, true
 	}
 	return email.EventBounced, true
+}
+
+// causes maps Mailgun's reasons for a permanent failure. It puts an address on its list of bounces
+// where the reason is bounce: the recipient is not found. Generic, old and others say nothing about
+// the address.
+//
+// Source: Mailgun's manual, "Tracking Failures" and "Suppressions".
+var causes = map[string]email.Cause{
+	"bounce": email.CauseAddress, "suppress-bounce": email.CauseBouncedBefore,
+	"suppress-complaint": email.CauseComplainedBefore, "suppress-unsubscribe": email.CauseUnsubscribedBefore,
+	"espblock": email.CauseOther, "old": email.CauseOther,
+}
+
+// cause returns why a recipient did not get a message, as Mailgun classifies it. A message that it
+// rejected itself was not about the address.
+func (o object) cause() email.Cause {
+	if o.Event == "rejected" {
+		return email.CauseOther
+	}
+	return causes[o.Reason]
 }
 
 // reason returns the reason in words, if there is one.

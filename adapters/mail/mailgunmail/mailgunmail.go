@@ -94,7 +94,7 @@ func (g *Mailer) Name() string { return g.name }
 // nested values.
 func (g *Mailer) Features() email.Features {
 	return email.Features{
-		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true,
+		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true, OnlyBcc: true,
 		MaxMetadata: 15_000, MaxAttachments: 15 << 20,
 		Templates:        func(template string) bool { return g.templates[template] != "" },
 		Personalizations: maxRecipients, MergesContent: true,

@@ -107,19 +107,25 @@ func TestWhatAnEventTells(t *testing.T) {
 		more         []more
 		event        email.Event
 		code, reason string
+		cause        email.Cause
 	}{
-		{"accepted", "accepted", nil, email.EventProcessed, "", ""},
-		{"delivered", "delivered", []more{status(more{"code": 250, "message": "OK"})}, email.EventDelivered, "", ""},
-		{"failed for good", "failed", []more{{"severity": "permanent", "reason": "bounce"}, status(more{"code": 550, "enhanced-code": "5.1.1", "message": "5.1.1 <ada@example.com> unknown"})}, email.EventBounced, "5.1.1", "5.1.1 <[…]> unknown"},
-		{"failed, with a code in words", "failed", []more{{"severity": "permanent"}, status(more{"code": "550", "description": "no such user"})}, email.EventBounced, "550", "no such user"},
-		{"failed for now", "failed", []more{{"severity": "temporary", "reason": "greylisted"}, status(more{"code": 451})}, email.EventDeferred, "451", "greylisted"},
-		{"not tried: it bounced before", "failed", []more{{"severity": "permanent", "reason": "suppress-bounce"}, status(more{"code": 605, "message": "Not delivering to previously bounced address"})}, email.EventRejected, "605", "suppress-bounce Not delivering to previously bounced address"},
-		{"rejected", "rejected", []more{{"reject": more{"reason": "Sandbox", "description": ""}}}, email.EventRejected, "", "Sandbox"},
-		{"complained", "complained", nil, email.EventComplained, "", ""},
-		{"opened", "opened", []more{{"ip": "192.0.2.1"}}, email.EventOpened, "", ""},
-		{"clicked", "clicked", []more{{"url": "https://example.com"}}, email.EventClicked, "", ""},
-		{"unsubscribed", "unsubscribed", nil, email.EventUnsubscribed, "", ""},
-		{"stored", "stored", nil, "", "", ""},
+		{"accepted", "accepted", nil, email.EventProcessed, "", "", ""},
+		{"delivered", "delivered", []more{status(more{"code": 250, "message": "OK"})}, email.EventDelivered, "", "", ""},
+		{"failed for good", "failed", []more{{"severity": "permanent", "reason": "bounce"}, status(more{"code": 550, "enhanced-code": "5.1.1", "message": "5.1.1 <ada@example.com> unknown"})}, email.EventBounced, "5.1.1", "5.1.1 <[…]> unknown", email.CauseAddress},
+		{"failed, with a code in words", "failed", []more{{"severity": "permanent"}, status(more{"code": "550", "description": "no such user"})}, email.EventBounced, "550", "no such user", ""},
+		{"failed for now", "failed", []more{{"severity": "temporary", "reason": "greylisted"}, status(more{"code": 451})}, email.EventDeferred, "451", "greylisted", ""},
+		{"not tried: it bounced before", "failed", []more{{"severity": "permanent", "reason": "suppress-bounce"}, status(more{"code": 605, "message": "Not delivering to previously bounced address"})}, email.EventRejected, "605", "suppress-bounce Not delivering to previously bounced address", email.CauseBouncedBefore},
+		{"failed, with its code in the mail that came back", "failed", []more{{"severity": "permanent", "reason": "generic"}, status(more{"code": 550, "bounce-code": "5.1.1"})}, email.EventBounced, "5.1.1", "generic", ""},
+		{"blocked by a big provider", "failed", []more{{"severity": "permanent", "reason": "espblock"}, status(more{"code": 550})}, email.EventBounced, "550", "espblock", email.CauseOther},
+		{"tried for too long", "failed", []more{{"severity": "permanent", "reason": "old"}, status(more{"code": 452})}, email.EventBounced, "452", "old", email.CauseOther},
+		{"not tried: a complaint before", "failed", []more{{"severity": "permanent", "reason": "suppress-complaint"}}, email.EventRejected, "", "suppress-complaint", email.CauseComplainedBefore},
+		{"not tried: unsubscribed before", "failed", []more{{"severity": "permanent", "reason": "suppress-unsubscribe"}}, email.EventRejected, "", "suppress-unsubscribe", email.CauseUnsubscribedBefore},
+		{"rejected", "rejected", []more{{"reject": more{"reason": "Sandbox", "description": ""}}}, email.EventRejected, "", "Sandbox", email.CauseOther},
+		{"complained", "complained", nil, email.EventComplained, "", "", ""},
+		{"opened", "opened", []more{{"ip": "192.0.2.1"}}, email.EventOpened, "", "", ""},
+		{"clicked", "clicked", []more{{"url": "https://example.com"}}, email.EventClicked, "", "", ""},
+		{"unsubscribed", "unsubscribed", nil, email.EventUnsubscribed, "", "", ""},
+		{"stored", "stored", nil, "", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +136,7 @@ func TestWhatAnEventTells(t *testing.T) {
 			n, ok, err := hook.Notification(events[0])
 			want := email.Notification{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref@mg.example.com", Recipient: "ada@example.com",
-				Code: c.code, Reason: c.reason, At: now,
+				Code: c.code, Cause: c.cause, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
 				want = email.Notification{}

@@ -31,7 +31,7 @@ type Meaning struct {
 var (
 	// About the message: no provider would accept it.
 	Message   = Meaning{Kind: fault.Invalid, Code: "rejected", Message: "the provider refuses this message"}
-	Recipient = Meaning{Kind: fault.Invalid, Code: "recipient_rejected", Message: "the provider refuses a recipient of this message"}
+	Recipient = Meaning{Kind: fault.Invalid, Code: email.CodeRecipientRejected, Message: "the provider refuses a recipient of this message"}
 
 	// About the message at this provider: another provider may accept it.
 	SenderNotVerified = Meaning{

@@ -27,6 +27,9 @@ func Write(w io.Writer, m email.Message) error {
 	if err := address(out, m); err != nil {
 		return unwritable("rfc5322.address")
 	}
+	if len(m.To)+len(m.Cc) == 0 {
+		out.SetGenHeader(gomail.Header(gomail.HeaderTo), undisclosed)
+	}
 	out.Subject(m.Subject)
 	out.SetMessageIDWithValue(m.MessageID)
 	out.SetDateWithValue(m.Date())
@@ -50,6 +53,10 @@ func Write(w io.Writer, m email.Message) error {
 	}
 	return nil
 }
+
+// undisclosed is the To of a message whose recipients are all in Bcc: a group that names no members
+// (RFC 5322 §3.4). Some servers refuse a message without any To.
+const undisclosed = "undisclosed-recipients:;"
 
 // unwritable omits the library's error text, because it may quote an address.
 func unwritable(op string) error {

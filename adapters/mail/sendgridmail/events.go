@@ -26,6 +26,8 @@ type object struct {
 	Status    string         `json:"status"`        // of SMTP: 5.1.1
 	Reason    string         `json:"reason"`        // of a bounced or dropped event
 	Response  string         `json:"response"`      // of the recipient's server
+	Type      string         `json:"type"`          // of a bounced event: bounce or blocked
+	Class     string         `json:"bounce_classification"`
 
 	Message string `json:"patchbay_message"`
 	Tenant  string `json:"patchbay_tenant"`
@@ -71,7 +73,39 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	}
 	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
 		said := refusal.ProviderError{Words: cmp.Or(o.Reason, o.Response)}
-		n.Code, n.Reason = o.Status, refusal.Redact(said, email.Message{}).Words
+		n.Code, n.Reason, n.Cause = o.Status, refusal.Redact(said, email.Message{}).Words, o.cause()
 	}
 	return n, true, nil
+}
+
+// dropped maps the reasons for which SendGrid drops a message, those about the address.
+var dropped = map[string]email.Cause{
+	"Bounced Address": email.CauseBouncedBefore, "Spam Reporting Address": email.CauseComplainedBefore,
+	"Unsubscribed Address": email.CauseUnsubscribedBefore, "Invalid": email.CauseAddress,
+}
+
+// classes maps SendGrid's classification of a bounce. What is missing says nothing: Technical, which
+// is about the servers, and Unclassified.
+var classes = map[string]email.Cause{
+	"Invalid Address": email.CauseAddress, "Mailbox Unavailable": email.CauseOther,
+	"Content": email.CauseOther, "Reputation": email.CauseOther, "Frequency or Volume Too High": email.CauseOther,
+}
+
+// cause returns why a recipient did not get a message, as SendGrid classifies it. A blocked message
+// is never about the address: SendGrid goes on sending to it.
+//
+// Source: SendGrid's reference, "Event Webhook Reference" and "Bounce and Block Classifications".
+func (o object) cause() email.Cause {
+	switch {
+	case o.Event == "dropped":
+		if cause, ok := dropped[o.Reason]; ok {
+			return cause
+		}
+		return email.CauseOther
+	case o.Event == "bounce" && o.Type == "blocked":
+		return email.CauseOther
+	case o.Event == "bounce":
+		return classes[o.Class]
+	}
+	return ""
 }

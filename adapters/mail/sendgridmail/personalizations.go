@@ -15,6 +15,9 @@ import (
 //
 // Invalid: an address is not valid, or belongs to two copies.
 func personalizations(m email.Message) ([]*mail.Personalization, error) {
+	if len(m.Personalizations) == 0 && len(m.To)+len(m.Cc) == 0 {
+		return hidden(m)
+	}
 	if len(m.Personalizations) == 0 {
 		one, err := personalization(m, m.To, m.Cc, m.Bcc)
 		return []*mail.Personalization{one}, err
@@ -35,6 +38,19 @@ func personalizations(m email.Message) ([]*mail.Personalization, error) {
 			seen[lower] = true
 		}
 		all[i] = one
+	}
+	return all, nil
+}
+
+// hidden returns one personalization for each recipient of a message whose recipients are all in Bcc:
+// each needs a recipient in to.
+func hidden(m email.Message) (all []*mail.Personalization, err error) {
+	for _, to := range m.Bcc {
+		one, err := personalization(m, []email.Address{to}, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
 	}
 	return all, nil
 }

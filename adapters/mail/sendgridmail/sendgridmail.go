@@ -74,7 +74,7 @@ func (s *Mailer) Name() string { return s.name }
 // stores; there is one content for all.
 func (s *Mailer) Features() email.Features {
 	return email.Features{
-		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, MaxMetadata: 9_000,
+		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, OnlyBcc: true, MaxMetadata: 9_000,
 		Templates:        func(template string) bool { return s.templates.id(template) != "" },
 		Personalizations: 1000, MergesData: true,
 	}

@@ -46,7 +46,12 @@ func setContent(letter *mail.SGMailV3, m email.Message) {
 func setTemplate(letter *mail.SGMailV3, id string, m email.Message) error {
 	letter.SetTemplateID(id)
 	if len(m.Personalizations) == 0 {
-		return setData(letter.Personalizations[0], m.TemplateData)
+		for _, one := range letter.Personalizations {
+			if err := setData(one, m.TemplateData); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for i, p := range m.Personalizations {
 		if err := setData(letter.Personalizations[i], p.TemplateData); err != nil {

@@ -61,7 +61,7 @@ func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 	n, ok, err := hook.Notification(events[0])
 	want := email.Notification{
 		Event: email.EventRejected, Reference: "LRzXl_NHStOGhQ4kofSm_A", Recipient: "hello@world.com",
-		Reason: "Bounced Address", At: time.Unix(1600112492, 0).UTC(),
+		Cause: email.CauseBouncedBefore, Reason: "Bounced Address", At: time.Unix(1600112492, 0).UTC(),
 	}
 	if err != nil || !ok || n != want {
 		t.Errorf("%+v, %v, %v", n, ok, err)
@@ -214,18 +214,28 @@ func TestWhatAnEventTells(t *testing.T) {
 		more         more
 		event        email.Event
 		code, reason string
+		cause        email.Cause
 	}{
-		{"processed", nil, email.EventProcessed, "", ""},
-		{"deferred", more{"response": "451 4.7.1 <ada@example.com>: try again", "attempt": "3"}, email.EventDeferred, "", "451 4.7.1 <[…]>: try again"},
-		{"delivered", more{"response": "250 OK"}, email.EventDelivered, "", ""},
-		{"bounce", more{"reason": "550 5.1.1 ada@example.com unknown", "status": "5.1.1", "type": "bounce"}, email.EventBounced, "5.1.1", "550 5.1.1 […] unknown"},
-		{"dropped", more{"reason": "Bounced Address", "status": "5.0.0"}, email.EventRejected, "5.0.0", "Bounced Address"},
-		{"spamreport", more{"Patchbay_message": "msg_2", "PATCHBAY_TENANT": "other", "Patchbay_attempt": "", "Event": "open"}, email.EventComplained, "", ""},
-		{"open", more{"ip": "192.0.2.1", "useragent": "x"}, email.EventOpened, "", ""},
-		{"click", more{"url": "https://example.com"}, email.EventClicked, "", ""},
-		{"unsubscribe", nil, email.EventUnsubscribed, "", ""},
-		{"group_unsubscribe", more{"asm_group_id": 1}, email.EventUnsubscribed, "", ""},
-		{"group_resubscribe", more{"asm_group_id": 1}, "", "", ""},
+		{"processed", nil, email.EventProcessed, "", "", ""},
+		{"deferred", more{"response": "451 4.7.1 <ada@example.com>: try again", "attempt": "3"}, email.EventDeferred, "", "451 4.7.1 <[…]>: try again", ""},
+		{"delivered", more{"response": "250 OK"}, email.EventDelivered, "", "", ""},
+		{"bounce", more{"reason": "550 5.1.1 ada@example.com unknown", "status": "5.1.1", "type": "bounce"}, email.EventBounced, "5.1.1", "550 5.1.1 […] unknown", ""},
+		{"bounce", more{"status": "5.0.0", "type": "bounce", "bounce_classification": "Invalid Address"}, email.EventBounced, "5.0.0", "", email.CauseAddress},
+		{"bounce", more{"status": "5.2.2", "type": "bounce", "bounce_classification": "Mailbox Unavailable"}, email.EventBounced, "5.2.2", "", email.CauseOther},
+		{"bounce", more{"status": "5.7.1", "type": "bounce", "bounce_classification": "Reputation"}, email.EventBounced, "5.7.1", "", email.CauseOther},
+		{"bounce", more{"status": "5.1.1", "type": "bounce", "bounce_classification": "Unclassified"}, email.EventBounced, "5.1.1", "", ""},
+		{"bounce", more{"status": "5.1.1", "type": "blocked", "bounce_classification": "Invalid Address"}, email.EventBounced, "5.1.1", "", email.CauseOther},
+		{"dropped", more{"reason": "Spam Reporting Address"}, email.EventRejected, "", "Spam Reporting Address", email.CauseComplainedBefore},
+		{"dropped", more{"reason": "Unsubscribed Address"}, email.EventRejected, "", "Unsubscribed Address", email.CauseUnsubscribedBefore},
+		{"dropped", more{"reason": "Invalid"}, email.EventRejected, "", "Invalid", email.CauseAddress},
+		{"dropped", more{"reason": "Spam Content"}, email.EventRejected, "", "Spam Content", email.CauseOther},
+		{"dropped", more{"reason": "Bounced Address", "status": "5.0.0"}, email.EventRejected, "5.0.0", "Bounced Address", email.CauseBouncedBefore},
+		{"spamreport", more{"Patchbay_message": "msg_2", "PATCHBAY_TENANT": "other", "Patchbay_attempt": "", "Event": "open"}, email.EventComplained, "", "", ""},
+		{"open", more{"ip": "192.0.2.1", "useragent": "x"}, email.EventOpened, "", "", ""},
+		{"click", more{"url": "https://example.com"}, email.EventClicked, "", "", ""},
+		{"unsubscribe", nil, email.EventUnsubscribed, "", "", ""},
+		{"group_unsubscribe", more{"asm_group_id": 1}, email.EventUnsubscribed, "", "", ""},
+		{"group_resubscribe", more{"asm_group_id": 1}, "", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -233,7 +243,7 @@ func TestWhatAnEventTells(t *testing.T) {
 			n, ok, err := hook.Notification(events[0])
 			want := email.Notification{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref", Recipient: "ada@example.com",
-				Code: c.code, Reason: c.reason, At: now,
+				Code: c.code, Cause: c.cause, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
 				want = email.Notification{}

@@ -81,6 +81,27 @@ func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record,
 	return s.one(ctx, "_id", ports.RecordKey(kind, tenant, id))
 }
 
+// GetAll implements ports.Records.
+func (s *Store) GetAll(ctx context.Context, tenant, kind string, ids ...string) (all []ports.Record, err error) {
+	keys := make(bson.A, len(ids))
+	for i, id := range ids {
+		keys[i] = ports.RecordKey(kind, tenant, id)
+	}
+	found, err := s.records.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}})
+	if err != nil {
+		return nil, readFault("mongostore.records", err)
+	}
+	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or failed
+	for found.Next(ctx) {
+		var d document
+		if err := found.Decode(&d); err != nil {
+			return nil, readFault("mongostore.records", err)
+		}
+		all = append(all, d.record())
+	}
+	return all, readFault("mongostore.records", found.Err())
+}
+
 // Find implements ports.Records.
 func (s *Store) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
 	return s.one(ctx, string(by), kind+"|"+value) // no record has the value kind|

@@ -81,6 +81,17 @@ func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record,
 	return s.recordReads.do(ctx, recordID{kind, tenant, id})
 }
 
+// GetAll implements ports.Records.
+func (s *Store) GetAll(ctx context.Context, tenant, kind string, ids ...string) (all []ports.Record, err error) {
+	const query = `SELECT ` + table.RecordColumns + ` FROM patchbay_record WHERE kind = $1 AND tenant = $2 AND id = ANY ($3::text[])`
+	err = s.rows(ctx, "pgstore.records", query, []any{kind, tenant, append([]string{}, ids...)}, func(row pgx.Rows) error {
+		r, err := table.ScanRecord(row)
+		all = append(all, r)
+		return err
+	})
+	return all, err
+}
+
 // Find implements ports.Records.
 func (s *Store) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
 	query := `SELECT ` + table.RecordColumns + ` FROM patchbay_record WHERE kind = $1 AND idem = $2`

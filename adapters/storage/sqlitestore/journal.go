@@ -69,6 +69,27 @@ func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record,
 	return scanRecord(s.reader.getRecord.QueryRowContext(quick(ctx), kind, tenant, id))
 }
 
+// GetAll implements ports.Records.
+func (s *Store) GetAll(ctx context.Context, tenant, kind string, ids ...string) (all []ports.Record, err error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, classify("sqlitestore.records", err)
+	}
+	rows, err := s.reader.getAll.QueryContext(ctx, kind, tenant, string(list))
+	if err != nil {
+		return nil, classify("sqlitestore.records", err)
+	}
+	defer rows.Close() //nolint:errcheck // read to the end, or failed
+	for rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, classify("sqlitestore.records", rows.Err())
+}
+
 // Find implements ports.Records.
 func (s *Store) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
 	stmt := s.reader.findIdem

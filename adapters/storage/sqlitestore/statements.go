@@ -18,14 +18,14 @@ const (
 
 // statements are prepared once for the writing connection and once for the pool of readers.
 type statements struct {
-	insertRecord, updateRecord, getRecord, findIdem, findRef *sql.Stmt
-	attach, detach, purgeChildren, purge                     *sql.Stmt
-	firstDue, due, claim                                     *sql.Stmt
-	publish, feed, feedOfAll                                 *sql.Stmt
-	insertUser, changeUser, ping                             *sql.Stmt
-	countQueue, countFlag                                    *sql.Stmt
-	purgeDeleted, purgeKeys                                  *sql.Stmt
-	userByID, userByEmail, userByKey                         *sql.Stmt
+	insertRecord, updateRecord, getRecord, getAll, findIdem, findRef *sql.Stmt
+	attach, detach, purgeChildren, purge                             *sql.Stmt
+	firstDue, due, claim                                             *sql.Stmt
+	publish, feed, feedOfAll                                         *sql.Stmt
+	insertUser, changeUser, ping                                     *sql.Stmt
+	countQueue, countFlag                                            *sql.Stmt
+	purgeDeleted, purgeKeys                                          *sql.Stmt
+	userByID, userByEmail, userByKey                                 *sql.Stmt
 
 	all []*sql.Stmt
 }
@@ -54,6 +54,7 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.updateRecord, `UPDATE OR IGNORE record SET (` + table.ReplacedNames + `) = (?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?1 - 1`},
 		{&s.getRecord, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`},
+		{&s.getAll, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id IN (SELECT value FROM json_each(?))`},
 		{&s.findIdem, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND idem = ?`},
 		{&s.findRef, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND ref = ?`},
 		{&s.attach, insertion("record", table.RecordNames)},

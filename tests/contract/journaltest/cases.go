@@ -53,6 +53,11 @@ var cases = []testCase{
 		Run:  tenantsSeparated,
 	},
 	{
+		Name: "several records are read at once",
+		Doc:  "GetAll returns each of a thousand records that are named and stored, whole, and no other: none that is not stored, of another kind or of another tenant.",
+		Run:  severalAtOnce,
+	},
+	{
 		Name: "bodies and names come back byte for byte",
 		Doc:  "A body of 1 MB of any bytes comes back unchanged, and so do names that look like a query.",
 		Run:  bodies,

@@ -11,6 +11,41 @@ import (
 	"patchbay/tests/contract/internal/fixture"
 )
 
+func severalAtOnce(t *testing.T, j ports.Journal) {
+	ids := make([]string, ports.MaxGetAll)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("absent %d", i)
+	}
+	for i, id := range []string{"a", "b'\"", "c"} {
+		r := fixture.Record(id)
+		r.Content = []byte("content of " + id)
+		fixture.Save(t, j, &r)
+		ids[i*400] = id
+	}
+	unnamed, kind, tenant := fixture.Record("unnamed"), fixture.Record("absent 1"), fixture.Record("absent 2")
+	kind.Kind, tenant.Tenant = "another", fixture.Other
+	for _, r := range []ports.Record{unnamed, kind, tenant} {
+		fixture.Save(t, j, &r)
+	}
+	found, err := j.GetAll(t.Context(), fixture.Tenant, fixture.Kind, ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range found {
+		names = append(names, r.ID)
+		if want := fixture.Get(t, j, r.ID); string(r.Body) != string(want.Body) || string(r.Content) != string(want.Content) || r.Rev != want.Rev || r.Partial {
+			t.Errorf("got %+v, want %+v", r, want)
+		}
+	}
+	if slices.Sort(names); !slices.Equal(names, []string{"a", "b'\"", "c"}) {
+		t.Errorf("got %q, want a, b'\" and c", names)
+	}
+	if none, err := j.GetAll(t.Context(), fixture.Tenant, fixture.Kind); err != nil || len(none) != 0 {
+		t.Errorf("without ids: got %v, %v; want no record and no error", none, err)
+	}
+}
+
 func listFiltered(t *testing.T, j ports.Journal) {
 	for i, c := range []struct{ id, status, customer string }{
 		{"a", "open", "ada"}, {"b", "done", "ada"}, {"c", "open", "eve"}, {"d", "open", ""},

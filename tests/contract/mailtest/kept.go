@@ -1,6 +1,7 @@
 package mailtest
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -23,6 +24,28 @@ func everyRecipient(t *testing.T, h NetworkHarness) {
 	}
 	want := []string{"ada@example.com", "audit@example.com", "bcc@example.com", "cc@example.com", "eve@example.com"}
 	suite.Equal(t, "recipients at the provider", slices.Sorted(slices.Values(h.onlyKept(t).To)), want)
+}
+
+func onlyBcc(t *testing.T, h NetworkHarness) {
+	m := message()
+	m.To, m.Bcc = nil, []email.Address{{Email: "hidden@example.com"}, {Email: "secret@example.com"}}
+	if !h.Mailer.Features().OnlyBcc {
+		wantUnsupported(t, h.Harness, m)
+		return
+	}
+	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	var to []string
+	for _, kept := range h.Kept() {
+		to = append(to, kept.To...)
+	}
+	suite.Equal(t, "recipients at the provider", slices.Sorted(slices.Values(to)), []string{"hidden@example.com", "secret@example.com"})
+	for _, raw := range h.Delivered(t) {
+		if bytes.Contains(raw, []byte("hidden@")) && bytes.Contains(raw, []byte("secret@")) {
+			t.Errorf("a copy names both recipients in bcc:\n%s", raw)
+		}
+	}
 }
 
 // onlyKept returns what the provider keeps of the only message.

@@ -64,6 +64,11 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 			Run:  everyRecipient,
 		},
 		{
+			Name: "recipients in bcc alone",
+			Doc:  "If all recipients are in Bcc, each gets a copy that names none of the others, or the message is refused with Unsupported if OnlyBcc is not declared.",
+			Run:  onlyBcc,
+		},
+		{
 			Name: "a duplicate recipient gets one copy",
 			Doc:  "An address that is given twice gets one copy, or the message is refused with Invalid.",
 			Run:  duplicateRecipient,

@@ -72,7 +72,7 @@ func (a *Mailer) Name() string { return a.name }
 // Features implements ports.Mailer. Acme has no tags. Its notes are a part of the URL, and so
 // not for much.
 func (a *Mailer) Features() email.Features {
-	return email.Features{Attachments: true, Inline: true, Headers: true, MultiReply: true, Metadata: true, MaxMetadata: 2_000}
+	return email.Features{Attachments: true, Inline: true, Headers: true, MultiReply: true, OnlyBcc: true, Metadata: true, MaxMetadata: 2_000}
 }
 
 // Send implements ports.Mailer.
