@@ -65,8 +65,21 @@ type Mail struct {
 	From      string         `config:"from"`     // if a message names none
 	Delivery  email.Delivery `config:"delivery"` // if a message names none
 	Templates Templates      `config:"templates"`
+	SMTP      SMTP           `config:"smtp"`
 	// AllowMixed permits live providers together with others.
 	AllowMixed bool `config:"allow_mixed"`
+}
+
+// SMTP is the way in by SMTP.
+type SMTP struct {
+	Address string      `config:"address"` // empty for none
+	TLS     Certificate `config:"tls"`
+}
+
+// Certificate names the files of a certificate and its key, in PEM. Both are empty for none.
+type Certificate struct {
+	CertFile string `config:"cert_file"`
+	KeyFile  string `config:"key_file"`
 }
 
 // Templates says where the sources of email templates are.
@@ -94,6 +107,11 @@ type Log struct {
 // KeysRequired reports whether callers need a key.
 func (c *Config) KeysRequired() bool {
 	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !setting.Loopback(c.Server.Address)
+}
+
+// SMTPKeysRequired reports whether clients of the way in by SMTP need a key.
+func (c *Config) SMTPKeysRequired() bool {
+	return c.KeysRequired() || !setting.Loopback(c.Mail.SMTP.Address)
 }
 
 // Spool returns the file that stores webhooks and mail while the store is not available. It
@@ -132,6 +150,7 @@ func defaults() map[string]any {
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
 			"templates": map[string]any{"directory": "", "missing_key": "error"},
+			"smtp":      map[string]any{"address": "", "tls": map[string]any{"cert_file": "", "key_file": ""}},
 		},
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",

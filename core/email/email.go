@@ -76,6 +76,8 @@ type Message struct {
 	// Source is the template that the personalizations are rendered with, as it was when the batch was
 	// accepted. It is nil if only a provider has the template.
 	Source *template.Source `json:"source,omitempty"`
+	// Envelope is not nil for a message that was handed over as MIME; see Envelope.
+	Envelope *Envelope `json:"envelope,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
 	Parts    int       `json:"parts,omitempty"`
@@ -220,6 +222,10 @@ type Features struct {
 	// nil func means that it stores none.
 	Templates func(template string) bool
 
+	// MIME means that the provider takes a message that was handed over as MIME as it is, and recipients
+	// that its headers do not name. Any other provider gets such a message taken apart into fields.
+	MIME bool
+
 	// Personalizations is the maximum number of personalizations in one call, of one recipient each; 0
 	// if each copy needs a call of its own.
 	Personalizations int
@@ -230,6 +236,7 @@ type Features struct {
 	MaxRecipients  int // in to, cc and bcc together
 	MaxMetadata    int // bytes of names and values
 	MaxAttachments int // bytes of all files, before encoding
+	MaxMIME        int // bytes of a message that is handed over as MIME
 }
 
 // Caught is a message stored by a mail catcher.
@@ -248,6 +255,10 @@ func (f Features) Carry(m Message) error {
 	var lacks string
 	inline := slices.ContainsFunc(m.Attachments, func(a Attachment) bool { return a.ContentID != "" })
 	switch {
+	case m.Envelope != nil:
+		if lacks = f.lacksForMIME(m); lacks == "" {
+			return nil
+		}
 	case len(m.Personalizations) > 0 && !f.merges(m):
 		lacks = "personalizations"
 	case len(m.Personalizations) == 0 && m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
@@ -307,6 +318,12 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		m.MessageID = m.ID + "@" + erasedDomain // it contained the domain of the address
 		m.From = Address{Email: ErasedAddress}
 	}
+	if m.Envelope != nil {
+		m.MessageID = m.ID + "@" + erasedDomain // the caller chose it
+		if theirs(m.Envelope.Sender) {
+			m.Envelope = &Envelope{Sender: ErasedAddress}
+		}
+	}
 	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
 		for i := range list {
 			if theirs(list[i].Email) {
@@ -334,5 +351,9 @@ func (m *Message) Concerns(theirs func(email string) bool) bool {
 
 // addresses returns the addresses of the sender, of the recipients, and for replies.
 func (m *Message) addresses() []Address {
-	return slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo)
+	from := []Address{m.From}
+	if m.Envelope != nil && m.Envelope.Sender != "" {
+		from = append(from, Address{Email: m.Envelope.Sender})
+	}
+	return slices.Concat(from, m.To, m.Cc, m.Bcc, m.ReplyTo)
 }

@@ -46,10 +46,12 @@ type Options struct {
 	// are none.
 	Templates ports.Templates
 	Renderer  ports.TemplateRenderer
-	Clock     ports.Clock
-	IDs       ports.IDs
-	From      email.Address  // default for drafts without a sender
-	Delivery  email.Delivery // default for drafts without a delivery promise
+	// MIME reads the messages that are handed over as MIME. It may be nil if none are.
+	MIME     ports.MIMEReader
+	Clock    ports.Clock
+	IDs      ports.IDs
+	From     email.Address  // default for drafts without a sender
+	Delivery email.Delivery // default for drafts without a delivery promise
 	// Retention is how long the text and the files of a message are kept after it was accepted,
 	// once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
@@ -180,7 +182,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
-		TemplateID: d.TemplateID, TemplateData: d.TemplateData,
+		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
 	s.stampRestore(&m)
@@ -193,7 +195,9 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Text == "" && m.HTML != "" {
 		m.Text = s.Text.Text(m.HTML)
 	}
-	m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]
+	if m.MessageID = d.MessageID; m.MessageID == "" {
+		m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]
+	}
 	for _, list := range [][]email.Address{m.To, m.Cc, m.Bcc} {
 		for _, a := range list {
 			m.Recipients = append(m.Recipients, email.Recipient{Email: a.Email, Status: email.Queued})

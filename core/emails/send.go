@@ -96,7 +96,11 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
 	}
-	receipt, serr := call(ctx, providers[0], st.outgoing())
+	m, serr := s.outgoingTo(providers[0], &st)
+	var receipt email.Receipt
+	if serr == nil {
+		receipt, serr = call(ctx, providers[0], m)
+	}
 	if len(providers) > 1 && mayFailOver(st.message, serr) {
 		s.failOver(ctx, &st, providers[1].Name(), func(move func(*stored)) error {
 			return s.saveOutcome(ctx, &st, outcome{id, receipt, serr}, move)
