@@ -89,7 +89,8 @@ func openSpool(ctx context.Context, store, local ports.Journal, s environment) (
 	return spool.Open(ctx, spool.Options{
 		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
 		Kinds: map[string]spool.Kind{
-			emails.Kind: {Same: emails.SameRequest, Anew: names.NewID, Others: names.OtherIDs, Personal: emails.Personal},
+			emails.Kind:      {Same: emails.SameRequest, Anew: names.NewID, Others: names.OtherIDs, Personal: emails.Personal},
+			emails.BatchKind: {Same: emails.SameBatch, Anew: names.NewBatchID},
 			webhooks.Kind: {
 				Same:     func(ports.Record, ports.Record) bool { return true }, // the id is that of the event
 				Personal: webhooks.Personal,

@@ -10,6 +10,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/ports"
 )
 
 func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key) (any, error) {
@@ -76,7 +77,7 @@ func (s *Server) listEmails(r *request, cursor string, limit int) (any, error) {
 	if status != "" && !status.Known() {
 		return nil, errUnknownStatus
 	}
-	page, err := s.Emails.List(r.ctx, r.caller.Tenant, status, cursor, limit)
+	page, err := s.Emails.List(r.ctx, r.caller.Tenant, ports.Filter{Status: string(status), Customer: r.query("batch")}, cursor, limit)
 	return api.MessagePage{Data: views(page.Messages, messageView), NextCursor: page.Next}, err
 }
 
@@ -98,7 +99,7 @@ func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, er
 func messageView(m email.Message) api.Message {
 	return api.Message{
 		Id: m.ID, Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
-		Subject: m.Subject, TemplateId: m.TemplateID, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
+		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
 		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
 		Attempts:   views(m.Attempts, messageAttemptView),
 		CreatedAt:  m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,
@@ -120,6 +121,9 @@ func messageAttemptView(a email.Attempt) api.MessageAttempt {
 // counts.
 func recipientView(m email.Message, r email.Recipient) api.Recipient {
 	out := api.Recipient{Email: r.Email, Status: string(r.Status)}
+	if m.Batch != "" {
+		out.Personalization = &r.Personalization
+	}
 	if f, ok := r.Fate(); ok {
 		out.Provider, out.Code, out.Reason, out.At = m.ProviderOf(f.Attempt), f.Code, f.Reason, f.At
 	}

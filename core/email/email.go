@@ -24,9 +24,10 @@ const (
 	Failed    Status = "failed"    // refused permanently, or given up after the last attempt
 	Unknown   Status = "unknown"   // at_most_once, and an attempt was ambiguous
 	Canceled  Status = "canceled"
+	Split     Status = "split" // its personalizations have become messages of their own
 )
 
-var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled}
+var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Split}
 
 // Known reports whether s is one of the statuses.
 func (s Status) Known() bool { return slices.Contains(statuses, s) }
@@ -78,6 +79,9 @@ type Message struct {
 	Source *template.Source `json:"source,omitempty"`
 	// Envelope is not nil for a message that was handed over as MIME; see Envelope.
 	Envelope *Envelope `json:"envelope,omitempty"`
+	// Splitting is set before the first personalization becomes a message of its own. Since then the
+	// personalizations are not sent together any more.
+	Splitting bool `json:"splitting,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
 	Parts    int       `json:"parts,omitempty"`
@@ -169,6 +173,8 @@ func (m Message) AttachmentBytes() (n int) {
 // Recipient is one address and what became of the message there.
 type Recipient struct {
 	Email string `json:"email"`
+	// Personalization is the place of the recipient's copy in the batch, from 0.
+	Personalization int `json:"personalization,omitempty"`
 	// Status is the status of the message or, once a provider has reported on a copy for this
 	// recipient, the Event of the best copy; see Fate.
 	Status Status `json:"status"`
@@ -307,13 +313,17 @@ const (
 
 // Erase removes the message's content, and the addresses that are the person's; the addresses of
 // others stay. What remains is that there was a message, when, and how each attempt to send it
-// ended.
+// ended. A message with personalizations for others loses only those for the person.
 func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
+	if len(m.Personalizations) > 0 && m.eraseCopies(theirs) {
+		return
+	}
 	if m.ErasedAt.IsZero() { // a second person of the same message may ask later
 		m.ErasedAt = now
 	}
 	m.Subject, m.HTML, m.Text = Erased, "", ""
 	m.Headers, m.Attachments, m.Tags, m.Metadata, m.Parts, m.TemplateData = nil, nil, nil, nil, 0, nil
+	m.Personalizations, m.Source = nil, nil
 	if theirs(m.From.Email) {
 		m.MessageID = m.ID + "@" + erasedDomain // it contained the domain of the address
 		m.From = Address{Email: ErasedAddress}
@@ -332,15 +342,20 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		}
 	}
 	for i := range m.Recipients {
-		if r := &m.Recipients[i]; theirs(r.Email) {
-			r.Email = ErasedAddress
-		}
-		for n := range m.Recipients[i].Fates {
-			m.Recipients[i].Fates[n].Reason = ""
-		}
+		m.Recipients[i].erase(theirs)
 	}
 	for i := range m.Attempts {
 		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil
+	}
+}
+
+// erase removes the address if it is the person's, and what others said of the copy.
+func (r *Recipient) erase(theirs func(email string) bool) {
+	if theirs(r.Email) {
+		r.Email = ErasedAddress
+	}
+	for n := range r.Fates {
+		r.Fates[n].Reason = ""
 	}
 }
 
@@ -351,9 +366,17 @@ func (m *Message) Concerns(theirs func(email string) bool) bool {
 
 // addresses returns the addresses of the sender, of the recipients, and for replies.
 func (m *Message) addresses() []Address {
-	from := []Address{m.From}
-	if m.Envelope != nil && m.Envelope.Sender != "" {
-		from = append(from, Address{Email: m.Envelope.Sender})
+	all := slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo)
+	for _, p := range m.Personalizations {
+		all = append(all, p.To...)
 	}
-	return slices.Concat(from, m.To, m.Cc, m.Bcc, m.ReplyTo)
+	if len(m.To) == 0 { // a list leaves out the personalizations
+		for _, r := range m.Recipients {
+			all = append(all, Address{Email: r.Email})
+		}
+	}
+	if m.Envelope != nil && m.Envelope.Sender != "" {
+		all = append(all, Address{Email: m.Envelope.Sender})
+	}
+	return all
 }

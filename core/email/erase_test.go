@@ -18,7 +18,7 @@ var (
 	// comes from a person, or says who it was.
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
-		"Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
+		"Batch", "Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
 		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Status", "TemplateID", "Tenant",
 	}
 	// addresses stay where they are another's.
@@ -55,6 +55,7 @@ func TestTheAddressesOfOthersStay(t *testing.T) {
 	t.Parallel()
 	var m email.Message
 	canary.Fill(&m)
+	m.Personalizations = nil // a message with those for others is not erased
 	m.Erase(nobody, time.Now())
 	for _, path := range canary.Left(&m) {
 		field, _, _ := strings.Cut(path, ".")
@@ -83,5 +84,55 @@ func TestAMessageConcernsWhoeverHasAnAddressInIt(t *testing.T) {
 		if m.Concerns(is) {
 			t.Errorf("%s: found after it was erased", name)
 		}
+	}
+}
+
+func TestAPersonsCopiesAreErasedAndThoseForOthersStay(t *testing.T) {
+	t.Parallel()
+	ada := func(email string) bool { return email == "ada@example.com" }
+	for _, tt := range []struct {
+		name     string
+		attempts []email.Attempt
+		want     []string // the recipients
+	}{
+		{"nothing was sent", nil, []string{"bob@example.com"}},
+		{"it was sent", []email.Attempt{{Outcome: email.Accepted}}, []string{email.ErasedAddress, "bob@example.com"}},
+		{"it may have been sent", []email.Attempt{{Outcome: email.Ambiguous}}, []string{email.ErasedAddress, "bob@example.com"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			all := []email.Personalization{
+				{Index: 0, To: []email.Address{{Email: "ada@example.com"}}, TemplateData: []byte(`{"n":1}`)},
+				{Index: 1, To: []email.Address{{Email: "bob@example.com"}}, TemplateData: []byte(`{"n":2}`)},
+			}
+			m := email.Message{From: email.Address{Email: "shop@example.com"}, Personalizations: all, Recipients: email.RecipientsOf(all...), Attempts: tt.attempts}
+			m.Erase(ada, time.Now())
+			if m.Concerns(ada) {
+				t.Error("Concerns = true, want false")
+			}
+			if len(m.Personalizations) != 1 || string(m.Personalizations[0].TemplateData) != `{"n":2}` {
+				t.Errorf("personalizations = %+v, want the other's alone", m.Personalizations)
+			}
+			var left []string
+			for _, r := range m.Recipients {
+				left = append(left, r.Email)
+			}
+			if !slices.Equal(left, tt.want) {
+				t.Errorf("recipients = %q, want %q", left, tt.want)
+			}
+			if !m.ErasedAt.IsZero() {
+				t.Errorf("ErasedAt = %s, want none: the message is still for others", m.ErasedAt)
+			}
+		})
+	}
+}
+
+func TestTheLastPersonsCopyErasesTheMessage(t *testing.T) {
+	t.Parallel()
+	all := []email.Personalization{{To: []email.Address{{Email: "ada@example.com"}}}}
+	m := email.Message{Personalizations: all, Recipients: email.RecipientsOf(all...)}
+	m.Erase(anybody, time.Now())
+	if m.ErasedAt.IsZero() || len(m.Personalizations) > 0 {
+		t.Errorf("ErasedAt = %s with %d personalizations, want the whole message erased", m.ErasedAt, len(m.Personalizations))
 	}
 }

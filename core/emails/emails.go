@@ -79,6 +79,7 @@ type Options struct {
 type Service struct {
 	Options
 	messages record.Repository[stored]
+	batches  record.Repository[batch]
 	queues   *worker.Set // one per provider
 	removals *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
@@ -96,7 +97,7 @@ func New(o Options) *Service {
 		o.Restored = func() (time.Time, bool) { return time.Time{}, true }
 	}
 	s := &Service{Options: o, memory: map[string]memory{}, running: guard.Group{Log: o.Log}}
-	s.messages = s.repository()
+	s.messages, s.batches = s.repository(), s.batchRepository()
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
@@ -134,7 +135,7 @@ func (s *Service) Run(ctx context.Context) {
 // message_erased; Unavailable; UnknownOutcome.
 func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key idempotency.Key) (m email.Message, replayed bool, err error) {
 	now := s.Clock.Now()
-	if err := s.render(&d); err != nil {
+	if err := s.renderDraft(&d); err != nil {
 		return s.replayDespite(ctx, key, err)
 	}
 	if err := d.Check(now); err != nil {

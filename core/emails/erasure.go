@@ -2,6 +2,7 @@ package emails
 
 import (
 	"context"
+	"slices"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -31,7 +32,7 @@ func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined f
 			return err
 		}
 		t := user.PersonalObject{
-			ID: st.message.ID, View: view(st.message),
+			ID: st.message.ID, View: view(st.message, p),
 			Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
 		}
 		if st.busy() {
@@ -42,16 +43,16 @@ func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined f
 }
 
 // erase removes the content of a message, its files and the person's data. A waiting message is
-// canceled by the same save.
+// canceled by the same save, unless it has copies for others.
 func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
 	return s.messages.Update(ctx, &st, func(st *stored) error {
 		if st.busy() {
 			return errBusy
 		}
-		if st.message.Status == email.Queued {
+		st.message.Erase(p.Has, s.Clock.Now())
+		if st.message.Status == email.Queued && !st.message.ErasedAt.IsZero() {
 			s.dequeue(st, email.Canceled)
 		}
-		st.message.Erase(p.Has, s.Clock.Now())
 		return nil
 	})
 }
@@ -67,11 +68,11 @@ func Personal(r ports.Record, p user.Person) (shown any, ok bool) {
 	if err != nil || r.Tenant != p.Tenant || !st.message.Concerns(p.Has) {
 		return nil, false
 	}
-	return view(st.message), true
+	return view(st.message, p), true
 }
 
-// shown is a message as it is disclosed to a person: files are described, without their
-// contents.
+// shown is a message as it is disclosed to a person: files are described, without their contents,
+// and copies for others are left out.
 type shown struct {
 	email.Message
 	Attachments []file `json:"attachments,omitempty"`
@@ -83,8 +84,14 @@ type file struct {
 	Size        int    `json:"size"` // bytes
 }
 
-func view(m email.Message) shown {
+func view(m email.Message, p user.Person) shown {
 	v := shown{Message: m}
+	if len(m.To) == 0 {
+		v.Personalizations = slices.DeleteFunc(slices.Clone(m.Personalizations), func(c email.Personalization) bool {
+			return !slices.ContainsFunc(c.To, func(a email.Address) bool { return p.Has(a.Email) })
+		})
+		v.Recipients = slices.DeleteFunc(slices.Clone(m.Recipients), func(r email.Recipient) bool { return !p.Has(r.Email) })
+	}
 	for _, a := range m.Attachments {
 		v.Attachments = append(v.Attachments, file{a.Filename, a.ContentType, a.Bytes()})
 	}

@@ -41,9 +41,12 @@ func keptUntil(m *email.Message) time.Time {
 	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt).Add(idempotency.Kept)
 }
 
-// remove removes the key and the text of a message that is not going to be sent, once each has
-// been kept long enough.
+// remove removes the key and the text of a message that is not going to be sent, or the key of a
+// batch, once each has been kept long enough.
 func (s *Service) remove(ctx context.Context, c ports.Claim) error {
+	if c.Kind == BatchKind {
+		return s.removeBatchKey(ctx, c)
+	}
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
@@ -67,5 +70,6 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 
 // removeContent removes the text, the headers and the files of a message.
 func removeContent(m *email.Message) {
-	m.HTML, m.Text, m.Headers, m.Attachments, m.Parts, m.TemplateData = "", "", nil, nil, 0, nil
+	content{}.put(m)
+	m.Parts = 0
 }

@@ -21,9 +21,10 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 	return st.message, err
 }
 
-// List returns messages newest first; an empty status selects all.
-func (s *Service) List(ctx context.Context, tenant string, status email.Status, cursor string, limit int) (Page, error) {
-	all, next, err := s.messages.List(ctx, tenant, ports.Filter{Status: string(status)}, cursor, limit)
+// List returns messages newest first. The filter selects those of a status, and those of a batch as
+// its Customer.
+func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, cursor string, limit int) (Page, error) {
+	all, next, err := s.messages.List(ctx, tenant, f, cursor, limit)
 	page := Page{Messages: make([]email.Message, len(all)), Next: next}
 	for i, st := range all {
 		page.Messages[i] = st.message

@@ -61,5 +61,11 @@ func (r memory) release(megabytes int) {
 	}
 }
 
-// size returns the number of bytes of a message's text and files.
-func size(m *email.Message) int { return len(m.HTML) + len(m.Text) + m.AttachmentBytes() }
+// size returns the number of bytes of a message's text and files, about that of all its copies.
+func size(m *email.Message) int {
+	n := len(m.HTML) + len(m.Text) + m.AttachmentBytes()
+	if m.Source != nil {
+		n += len(m.Personalizations) * (len(m.Source.HTML) + len(m.Source.Text))
+	}
+	return n
+}

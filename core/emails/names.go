@@ -17,6 +17,9 @@ type Names struct{ Secret []byte }
 // id returns the id of the message accepted under a key.
 func (n Names) id(key idempotency.Key) string { return "msg_" + key.Derive(n.Secret, "message") }
 
+// batchID returns the id of the batch accepted under a key.
+func (n Names) batchID(key idempotency.Key) string { return "bat_" + key.Derive(n.Secret, "batch") }
+
 // earlierID returns the id that an earlier version derived from a key. It can be computed without
 // the secret, so new messages never get it; existing messages keep it.
 func earlierID(key idempotency.Key) string { return key.Digest("msg") }
@@ -89,4 +92,53 @@ func (s *Service) newID(key idempotency.Key) string {
 		return s.IDs.New("msg")
 	}
 	return s.Names.id(key)
+}
+
+// SameBatch reports whether a held batch and a stored one come from the same request, sent twice: see
+// SameRequest.
+func SameBatch(held, stored ports.Record) bool {
+	one, err := decodeBatch(held)
+	other, oerr := decodeBatch(stored)
+	if err != nil || oerr != nil {
+		return false
+	}
+	if keyExpired(held, stored) {
+		return one.CreatedAt.Before(latest(batchKeptUntil(other.Batch), other.KeyAge.At))
+	}
+	return held.Idem == stored.Idem && one.Fingerprint == other.Fingerprint
+}
+
+// NewBatchID is NewID for a batch, whose messages are its children.
+func (n Names) NewBatchID(held, stored ports.Record, messages []*ports.Record) (fresh ports.Record, ok bool) {
+	b, err := decodeBatch(held)
+	if err != nil || !keyExpired(held, stored) || SameBatch(held, stored) {
+		return held, false
+	}
+	b.ID = n.batchID(idempotency.Key{Scoped: b.Key + "|" + b.CreatedAt.String()})
+	for i, r := range messages {
+		if !rename(r, b.ID, chunkID(b.ID, i)) {
+			return held, false
+		}
+	}
+	if held.Body, err = marshal(b.Batch); err != nil {
+		return held, false
+	}
+	held.ID = b.ID
+	for i := range held.Events {
+		held.Events[i].Subject = b.ID
+	}
+	return held, true
+}
+
+// rename gives a message of a batch another id, and that of another batch.
+func rename(r *ports.Record, batch, id string) bool {
+	st, err := decode(*r)
+	if err != nil {
+		return false
+	}
+	m := &st.message
+	m.MessageID = id + m.MessageID[strings.LastIndexByte(m.MessageID, '@'):]
+	m.ID, m.Batch = id, batch
+	index(m, r)
+	return encode(m, r) == nil
 }

@@ -12,6 +12,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/record"
+	"patchbay/core/template"
 	"patchbay/ports"
 )
 
@@ -19,13 +20,14 @@ import (
 type stored struct {
 	message   email.Message
 	record    ports.Record
-	published email.Status       // the status that the feed already knows
-	events    []event.Event      // events about recipients, not published yet
-	files     []email.Attachment // with their contents, if they are in memory
-	newParts  []*ports.Record    // new records of files, to be stored with the message
-	parts     int                // number of stored records of files
-	cause     error              // error of the last attempt, for the log
-	exhausted bool               // given up after its last attempt
+	published email.Status            // the status that the feed already knows
+	events    []event.Event           // events about recipients, not published yet
+	files     []email.Attachment      // with their contents, if they are in memory
+	copies    []email.Personalization // rendered, if they are in memory
+	newParts  []*ports.Record         // new records of files, to be stored with the message
+	parts     int                     // number of stored records of files
+	cause     error                   // error of the last attempt, for the log
+	exhausted bool                    // given up after its last attempt
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -35,7 +37,7 @@ func (s *Service) repository() record.Repository[stored] {
 		Journal: s.Journal, Kind: Kind, Decode: decode, Save: s.save,
 		Record: func(st *stored) *ports.Record { return &st.record },
 		Keep: func(before, fresh *stored) {
-			fresh.files, fresh.parts, fresh.cause = before.files, max(before.parts, fresh.parts), before.cause
+			fresh.files, fresh.copies, fresh.parts, fresh.cause = before.files, before.copies, max(before.parts, fresh.parts), before.cause
 		},
 	}
 }
@@ -48,11 +50,9 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := encode(m, r); err != nil {
 		return err
 	}
-	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
-	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
-	r.Index.Flag, r.Index.Flagged = flagOf(m)
+	index(m, r)
 	r.Events = nil
-	if now := feedStatus(m.Status); feedStatus(before) != now {
+	if now := feedStatus(m.Status); feedStatus(before) != now && now != email.Split {
 		r.Events = []event.Event{s.statusEvent(m, now)}
 	}
 	r.Events = append(r.Events, st.events...)
@@ -62,6 +62,14 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	st.published, st.events, st.newParts = m.Status, nil, nil
 	s.logChange(ctx, before, st)
 	return nil
+}
+
+// index sets by what the record of a message is found and counted. The messages of a batch are
+// listed by it.
+func index(m *email.Message, r *ports.Record) {
+	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
+	r.Index = ports.Index{Status: string(m.Status), Customer: m.Batch, Created: m.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(m)
 }
 
 // put stores the record of a message. New records of files are stored with it, and those that the
@@ -142,11 +150,29 @@ type content struct {
 	Headers     map[string]string  `json:"headers,omitempty"`
 	Attachments []email.Attachment `json:"attachments,omitempty"`
 	// TemplateData is what the template is rendered with.
-	TemplateData json.RawMessage `json:"templateData,omitempty"`
+	TemplateData     json.RawMessage         `json:"templateData,omitempty"`
+	Personalizations []email.Personalization `json:"personalizations,omitempty"`
+	Source           *template.Source        `json:"source,omitempty"`
+}
+
+func contentOf(m *email.Message) content {
+	return content{m.HTML, m.Text, m.Headers, m.Attachments, m.TemplateData, m.Personalizations, m.Source}
+}
+
+// put puts the content back into a message.
+func (c content) put(m *email.Message) {
+	m.HTML, m.Text, m.Headers, m.Attachments = c.HTML, c.Text, c.Headers, c.Attachments
+	m.TemplateData, m.Personalizations, m.Source = c.TemplateData, c.Personalizations, c.Source
 }
 
 func (c *content) size() int {
 	n := len(c.HTML) + len(c.Text) + len(c.TemplateData)
+	for _, p := range c.Personalizations {
+		n += len(p.TemplateData) + len(p.To)*100 // about as much as an address and a name take
+	}
+	if c.Source != nil {
+		n += len(c.Source.HTML) + len(c.Source.Text)
+	}
 	for name, value := range c.Headers {
 		n += len(name) + len(value)
 	}
@@ -158,7 +184,7 @@ func (c *content) size() int {
 
 // encode writes a message into its record.
 func encode(m *email.Message, r *ports.Record) (err error) {
-	rest := content{m.HTML, m.Text, m.Headers, m.Attachments, m.TemplateData}
+	rest := contentOf(m)
 	if rest.size() <= maxListed {
 		r.Content = nil
 		r.Body, err = marshal(m)
@@ -168,7 +194,7 @@ func encode(m *email.Message, r *ports.Record) (err error) {
 		return err
 	}
 	shown := *m
-	shown.HTML, shown.Text, shown.Headers, shown.Attachments, shown.TemplateData = "", "", nil, nil, nil
+	content{}.put(&shown)
 	r.Body, err = marshal(&shown)
 	return err
 }
@@ -197,7 +223,7 @@ func decode(r ports.Record) (stored, error) {
 		if err := record.DecodeJSON("content of a message", r.Content, &rest); err != nil {
 			return stored{}, err
 		}
-		m.HTML, m.Text, m.Headers, m.Attachments, m.TemplateData = rest.HTML, rest.Text, rest.Headers, rest.Attachments, rest.TemplateData
+		rest.put(&m)
 	}
 	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }
@@ -316,6 +342,9 @@ func (st *stored) outgoing() email.Message {
 	m := st.message
 	if st.files != nil {
 		m.Attachments = st.files
+	}
+	if st.copies != nil {
+		m.Personalizations = st.copies
 	}
 	return m
 }

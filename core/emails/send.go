@@ -25,6 +25,9 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
 		return nil
 	}
+	if ready, err := s.isBatchStored(ctx, st); !ready {
+		return err
+	}
 	if s.possiblySent(st.message) {
 		_ = s.saveOutcome(ctx, &st, outcome{}, func(st *stored) { s.dequeue(st, email.Unknown) }) // as above
 		return nil
@@ -73,6 +76,10 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		return
 	}
 	defer release()
+	if st.message.Splitting {
+		s.split(ctx, &st)
+		return
+	}
 	if err := s.loadFiles(ctx, &st); err != nil {
 		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
@@ -87,8 +94,17 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.postpone(ctx, &st)
 		return
 	}
+	if mustSplit(st.message, providers[0]) {
+		s.split(ctx, &st)
+		return
+	}
 	if next := providers[0].Name(); next != at {
 		s.handOver(ctx, &st, next)
+		return
+	}
+	if err := s.loadCopies(&st); err != nil {
+		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		s.postpone(ctx, &st)
 		return
 	}
 	id, err := s.beginAttempt(ctx, &st, at)
@@ -123,7 +139,7 @@ func (s *Service) candidates(m email.Message) []ports.Mailer {
 // eligible lists the providers that can carry the message and have not refused it.
 func eligible(m email.Message, mailers []ports.Mailer) []ports.Mailer {
 	return slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool {
-		return p.Features().Carry(m) != nil || m.RefusedBy(p.Name())
+		return carry(p.Features(), m) != nil || m.RefusedBy(p.Name())
 	})
 }
 
@@ -197,6 +213,10 @@ func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string)
 // decide says what becomes of a message that its last attempt did not send.
 func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
+	case o == email.RejectedMessage && mayBeSplit(st.message):
+		st.message.Splitting = true
+		s.retryAt(st, s.Clock.Now())
+		return
 	case o == email.RejectedMessage, refusedEverywhere(st.message, s.Mailers):
 		s.dequeue(st, email.Failed)
 		return
@@ -271,7 +291,7 @@ func (s *Service) checkFeatures(m email.Message) error {
 	}
 	var first error
 	for _, mailer := range s.Mailers {
-		err := mailer.Features().Carry(m)
+		err := carry(mailer.Features(), m)
 		if err == nil {
 			return nil
 		}

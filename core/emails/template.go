@@ -8,39 +8,67 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/template"
 	"patchbay/ports"
 )
 
-var errNoTemplate = fault.InvalidParam("templateId", "template_not_found", "there is no template of this name, neither here nor at a provider")
+var (
+	errNoTemplate      = fault.InvalidParam("templateId", "template_not_found", "there is no template of this name, neither here nor at a provider")
+	errNoBatchTemplate = fault.InvalidParam("template_id", errNoTemplate.Code, errNoTemplate.Message)
+)
 
-// render renders the template of a draft by its local source. A draft whose template has no source
+// renderDraft renders the template of a draft by its local source. A draft whose template has no source
 // here stays as it is: a provider that stores the template renders it.
 //
-// Invalid: no such template is here or at a provider (template_not_found), or it cannot be rendered
-// with the data: see ports.TemplateRenderer.
-func (s *Service) render(d *email.Draft) error {
+// Invalid: as for source and content.
+func (s *Service) renderDraft(d *email.Draft) error {
 	if d.TemplateID == "" {
 		return nil
 	}
-	data := map[string]any{}
-	if len(d.TemplateData) > 0 && json.Unmarshal(d.TemplateData, &data) != nil {
-		return fault.InvalidParam("templateData", "invalid_template_data", "templateData must be an object")
+	source, err := s.source(d.TemplateID)
+	if err != nil {
+		return err
 	}
+	content, err := s.content(source, d.TemplateData)
+	if err == nil && content != nil {
+		d.Subject, d.HTML, d.Text = content.Subject, content.HTML, content.Text
+	}
+	return err
+}
+
+// source returns the local source of a template, nil if only a provider has the template. Invalid
+// with code template_not_found: nobody has it.
+func (s *Service) source(name string) (*template.Source, error) {
 	if s.Templates != nil {
-		source, err := s.Templates.Find(d.TemplateID)
+		source, err := s.Templates.Find(name)
 		if err == nil {
-			content, err := s.Renderer.Render(source, data)
-			d.Subject, d.HTML, d.Text = content.Subject, content.HTML, content.Text
-			return err
+			return &source, nil
 		}
 		if !fault.Is(err, fault.NotFound) {
-			return err
+			return nil, err
 		}
 	}
-	if slices.ContainsFunc(s.Mailers, func(m ports.Mailer) bool { return m.Features().Stores(d.TemplateID) }) {
-		return nil
+	if slices.ContainsFunc(s.Mailers, func(m ports.Mailer) bool { return m.Features().Stores(name) }) {
+		return nil, nil
 	}
-	return errNoTemplate
+	return nil, errNoTemplate
+}
+
+// content renders a source with the data of a request, nil if there is no source. Invalid: the data
+// are no object, or as for ports.TemplateRenderer.
+func (s *Service) content(source *template.Source, raw json.RawMessage) (*template.Content, error) {
+	data := map[string]any{}
+	if len(raw) > 0 && json.Unmarshal(raw, &data) != nil {
+		return nil, fault.InvalidParam("templateData", "invalid_template_data", "templateData must be an object")
+	}
+	if source == nil {
+		return nil, nil
+	}
+	content, err := s.Renderer.Render(*source, data)
+	if err != nil {
+		return nil, err
+	}
+	return &content, nil
 }
 
 // replayDespite answers a request whose template cannot be rendered: if its key is taken, the message

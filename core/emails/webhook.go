@@ -73,7 +73,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	}
 	s.Counted(e.Provider, h.result)
 	s.logNotification(ctx, &st.message, n, h)
-	a := webhook.Applied{Erased: !st.message.ErasedAt.IsZero()}
+	a := webhook.Applied{Erased: s.isErased(&st.message, n.Recipient)}
 	if h.result == string(n.Event) && feedOnly(n.Event) {
 		a.Events = s.recipientEvents(&st.message, n, h.attempt, h.recipients)
 	}
@@ -118,7 +118,16 @@ func (s *Service) Subject(ctx context.Context, e webhook.Event, p user.Person) (
 	}
 	m := &st.message
 	theirs := p.Has(n.Recipient) || n.Recipient == "" && m.Concerns(p.Has)
-	return event.Subject{Tenant: m.Tenant, Theirs: m.Tenant == p.Tenant && theirs, Erased: !m.ErasedAt.IsZero()}, nil
+	return event.Subject{Tenant: m.Tenant, Theirs: m.Tenant == p.Tenant && theirs, Erased: s.isErased(m, n.Recipient)}, nil
+}
+
+// isErased reports whether a message, or its copy for an address, was erased on a person's request.
+func (s *Service) isErased(m *email.Message, address string) bool {
+	if !m.ErasedAt.IsZero() || len(m.To) > 0 {
+		return !m.ErasedAt.IsZero()
+	}
+	erased := slices.ContainsFunc(m.Recipients, func(r email.Recipient) bool { return r.Email == email.ErasedAddress })
+	return erased && len(s.recipients(m, address)) == 0
 }
 
 // applied is the result of applying a notification to a message.

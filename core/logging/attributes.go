@@ -29,7 +29,7 @@ var shapes = map[string]shape{
 	// Who made the request.
 	"request": word, "tenant": word, "key": word, "by": word, "client": word, // an IP address
 	// What the line is about.
-	"payment": word, "operation": word, "email": word, "template": word, "attempt": word, "webhook": word, "user": word, "refund": word,
+	"payment": word, "operation": word, "email": word, "batch": word, "template": word, "attempt": word, "webhook": word, "user": word, "refund": word,
 	"record": word, "intent": word, "queue": word, "provider": word, "next": word,
 	"account": phrase, "before": phrase, // an account is several words: its id, its mode, its host
 	// What happened.

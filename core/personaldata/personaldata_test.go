@@ -18,6 +18,7 @@ import (
 	"patchbay/core/personaldata"
 	"patchbay/core/user"
 	"patchbay/core/users"
+	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
@@ -320,7 +321,7 @@ func TestTenantsDoNotMeet(t *testing.T) {
 		if counts, _, err := r.erase(t, personaldata.Who{Tenant: tenant, UserID: ada.ID}); err != nil {
 			t.Fatalf("%v, %s", err, counts)
 		}
-		page, err := r.mail.List(t.Context(), "other", "", "", 10)
+		page, err := r.mail.List(t.Context(), "other", ports.Filter{}, "", 10)
 		if err != nil || len(page.Messages) != 1 || page.Messages[0].Text != secret {
 			t.Errorf("%v, %+v", err, page)
 		}

@@ -91,8 +91,8 @@ func Storable(r *ports.Record) error {
 // Attachable returns Invalid unless a record can be attached with its children.
 func Attachable(parent *ports.Record, children []*ports.Record) error {
 	for _, c := range children {
-		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events)+len(c.Content) > 0 {
-			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no content, no key, no reference and no events")
+		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events) > 0 {
+			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no key, no reference and no events")
 		}
 	}
 	if parent.Rev != 0 {

@@ -34,19 +34,31 @@ func (s *Spool) trace(ctx context.Context, w ports.Record, p user.Person, found 
 	if err != nil {
 		return err
 	}
-	personal := s.Kinds[r.Kind].Personal
-	if personal == nil {
+	views := s.views(r, p)
+	if len(views) == 0 {
 		return nil
 	}
-	view, ok := personal(r.Record, p)
-	if !ok {
-		return nil
+	var view any = views
+	if len(views) == 1 {
+		view = views[0]
 	}
 	t := user.PersonalObject{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
 	if w.Index.Status == stateHeld {
 		t.Pending = errWaits.Message
 	}
 	return found(t)
+}
+
+// views returns views of the records of a parcel that concern the person.
+func (s *Spool) views(r parcel, p user.Person) (views []any) {
+	for _, one := range append([]*ports.Record{&r.Record}, r.Children...) {
+		if personal := s.Kinds[one.Kind].Personal; personal != nil {
+			if view, ok := personal(*one, p); ok {
+				views = append(views, view)
+			}
+		}
+	}
+	return views
 }
 
 // erase removes the content of a record that the store has refused; such a record is never

@@ -67,6 +67,43 @@ type Attempt struct {
 	Tries int `json:"tries,omitempty,omitzero"`
 }
 
+// Batch defines model for Batch.
+type Batch struct {
+	// Counts How many recipients have which status; see RecipientStatus.
+	Counts    map[string]int `json:"counts"`
+	CreatedAt time.Time      `json:"createdAt"`
+	Id        string         `json:"id"`
+
+	// Personalizations How many it has.
+	Personalizations int `json:"personalizations"`
+
+	// Recipients Of all personalizations. Recipients who were erased before they were sent anything are in none of the counts.
+	Recipients int       `json:"recipients"`
+	SendAt     time.Time `json:"sendAt,omitempty,omitzero"`
+	TemplateId string    `json:"templateId"`
+}
+
+// BatchEmailRequest defines model for BatchEmailRequest.
+type BatchEmailRequest struct {
+	// Delivery What to do when an attempt's outcome is not known.
+	Delivery string `json:"delivery,omitempty,omitzero"`
+
+	// From Where absent the configured address.
+	From             string            `json:"from,omitempty,omitzero"`
+	Metadata         Metadata          `json:"metadata,omitempty,omitzero"`
+	Personalizations []Personalization `json:"personalizations"`
+
+	// SendAt At most 72 hours ahead.
+	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
+
+	// Subject Used where the template has none.
+	Subject string   `json:"subject,omitempty,omitzero"`
+	Tags    []string `json:"tags,omitempty,omitzero"`
+
+	// TemplateId A template, by its name here or at the providers.
+	TemplateId string `json:"template_id"`
+}
+
 // ConfirmRequest defines model for ConfirmRequest.
 type ConfirmRequest struct {
 	PaymentMethod string `json:"paymentMethod,omitempty,omitzero"`
@@ -188,13 +225,22 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// Mailbox defines model for Mailbox.
+type Mailbox struct {
+	Email string `json:"email"`
+	Name  string `json:"name,omitempty,omitzero"`
+}
+
 // Message defines model for Message.
 type Message struct {
-	Attempts  []MessageAttempt `json:"attempts"`
-	Bcc       []string         `json:"bcc,omitempty,omitzero"`
-	Cc        []string         `json:"cc,omitempty,omitzero"`
-	CreatedAt time.Time        `json:"createdAt"`
-	Delivery  string           `json:"delivery"`
+	Attempts []MessageAttempt `json:"attempts"`
+
+	// BatchId The batch it belongs to. An email of several personalizations names its recipients in recipients alone.
+	BatchId   string    `json:"batchId,omitempty,omitzero"`
+	Bcc       []string  `json:"bcc,omitempty,omitzero"`
+	Cc        []string  `json:"cc,omitempty,omitzero"`
+	CreatedAt time.Time `json:"createdAt"`
+	Delivery  string    `json:"delivery"`
 
 	// ErasedAt When what it said, and the person's address, were taken out of it.
 	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
@@ -388,6 +434,15 @@ type PaymentPage struct {
 // PaymentStatus defines model for PaymentStatus.
 type PaymentStatus = string
 
+// Personalization defines model for Personalization.
+type Personalization struct {
+	// DynamicTemplateData What the template is rendered with.
+	DynamicTemplateData json.RawMessage `json:"dynamic_template_data,omitempty,omitzero"`
+
+	// To They see each other.
+	To []Mailbox `json:"to"`
+}
+
 // ProviderAnswer What the provider answered when it did not take the message. Addresses are blanked.
 type ProviderAnswer struct {
 	// Field The part of the message that is wrong, as the provider calls it; by SMTP the command.
@@ -413,6 +468,9 @@ type Recipient struct {
 	// Code Of SMTP, such as 5.1.1.
 	Code  string `json:"code,omitempty,omitzero"`
 	Email string `json:"email"`
+
+	// Personalization Of a batch: the place of the recipient's personalization in it, from 0.
+	Personalization *int `json:"personalization,omitempty,omitzero"`
 
 	// Provider Which told what became of it. This and the following are absent until one has.
 	Provider string `json:"provider,omitempty,omitzero"`
@@ -534,6 +592,9 @@ type IfMatch = string
 // Limit defines model for limit.
 type Limit = int
 
+// OfBatch defines model for ofBatch.
+type OfBatch = string
+
 // Reference defines model for reference.
 type Reference = string
 
@@ -595,6 +656,9 @@ type E503 = Error
 type ListEmailsParams struct {
 	Status MessageStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
 
+	// Batch The id of a batch: its emails alone.
+	Batch OfBatch `form:"batch,omitempty" json:"batch,omitempty,omitzero"`
+
 	// Cursor The nextCursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -604,6 +668,12 @@ type ListEmailsParams struct {
 
 // SendEmailParams defines parameters for SendEmail.
 type SendEmailParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SendBatchParams defines parameters for SendBatch.
+type SendBatchParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -724,6 +794,12 @@ type ReceiveStripeWebhookParams struct {
 
 // SendEmailJSONRequestBody defines body for SendEmail for application/json ContentType.
 type SendEmailJSONRequestBody = EmailRequest
+
+// SendBatchJSONRequestBody defines body for SendBatch for application/json ContentType.
+type SendBatchJSONRequestBody = BatchEmailRequest
+
+// CancelBatchJSONRequestBody defines body for CancelBatch for application/json ContentType.
+type CancelBatchJSONRequestBody = EmptyRequest
 
 // CancelEmailJSONRequestBody defines body for CancelEmail for application/json ContentType.
 type CancelEmailJSONRequestBody = EmptyRequest

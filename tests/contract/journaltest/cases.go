@@ -164,7 +164,7 @@ var cases = []testCase{
 	},
 	{
 		Name: "children are stored with their record",
-		Doc:  "Attach stores a record with its children, with queue, due time and body, and they can be read and saved like any record.",
+		Doc:  "Attach stores a record with its children, with queue, due time, body and content, and they can be read and saved like any record.",
 		Run:  attached,
 	},
 	{

@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ func attached(t *testing.T, j ports.Journal) {
 	r.Idem, r.Ref, r.Queue, r.Due, r.Events = "i", "r", fixture.Queue, fixture.Day, []event.Event{fixture.Event(fixture.Tenant, "a", 1)}
 	list := fixture.Children("a", 3)
 	list[1].Queue, list[1].Due, list[1].Body = "others", fixture.Day.Add(time.Second), make([]byte, 4<<20)
+	list[1].Content, list[1].Index.Customer = []byte("content"), "c"
 	if err := j.Attach(t.Context(), &r, list...); err != nil || r.Rev != 1 || list[2].Rev != 1 {
 		t.Fatalf("%v, at revisions %d and %d, want rev 1", err, r.Rev, list[2].Rev)
 	}
@@ -30,6 +32,12 @@ func attached(t *testing.T, j ports.Journal) {
 		got, err := j.Get(t.Context(), fixture.Tenant, fixture.ChildKind, c.ID)
 		if err != nil || got.Parent != fixture.Kind+"|a" || got.Rev != 1 || len(got.Body) != len(c.Body) || got.Queue != c.Queue || !got.Due.Equal(c.Due) {
 			t.Errorf("child %d: error %v, %d bytes, parent %q, queue %q, want parent %v, rev 1, %v bytes of body, queue %v, due %v", i, err, len(got.Body), got.Parent, got.Queue, fixture.Kind+"|a", len(c.Body), c.Queue, c.Due)
+		}
+		if !bytes.Equal(got.Content, c.Content) {
+			t.Errorf("content of child %d = %q, want %q", i, got.Content, c.Content)
+		}
+		if got.Index.Customer != c.Index.Customer {
+			t.Errorf("customer of child %d = %q, want %q", i, got.Index.Customer, c.Index.Customer)
 		}
 	}
 	fixture.Publish(t, j)

@@ -1,0 +1,273 @@
+package emails
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idempotency"
+	"patchbay/core/record"
+	"patchbay/core/template"
+	"patchbay/ports"
+)
+
+const (
+	// BatchKind is the kind of a batch's record in the journal. Its messages are children of it.
+	BatchKind = "batch"
+	// chunkSize is how many personalizations one message of a batch has at most. The record of a
+	// message is written again with each event about one of its recipients.
+	chunkSize = 100
+)
+
+// batch is a batch with its record.
+type batch struct {
+	email.Batch
+	record   ports.Record
+	messages []*ports.Record // new ones, to be stored with the batch
+}
+
+func (s *Service) batchRepository() record.Repository[batch] {
+	return record.Repository[batch]{
+		Journal: s.Journal, Kind: BatchKind, Decode: decodeBatch, Save: s.saveBatch,
+		Record: func(b *batch) *ports.Record { return &b.record },
+	}
+}
+
+func decodeBatch(r ports.Record) (batch, error) {
+	b, err := record.Decode(r, func(b email.Batch) bool { return b.ID == r.ID })
+	return batch{Batch: b, record: r}, err
+}
+
+func (s *Service) saveBatch(ctx context.Context, b *batch) (err error) {
+	if b.record.Body, err = marshal(b.Batch); err != nil {
+		return err
+	}
+	if len(b.messages) > 0 {
+		return s.Journal.Attach(ctx, &b.record, b.messages...)
+	}
+	return s.Journal.Save(ctx, &b.record)[0]
+}
+
+// BatchState is a batch and how many of its recipients have each status.
+type BatchState struct {
+	email.Batch
+	Counts map[email.Status]int
+}
+
+// AcceptBatch accepts a batch, once per idempotency key. When it returns, all of its messages are on
+// disk. A repeated request returns the batch in its current state, with replayed set.
+//
+// Errors as those of Accept.
+func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchDraft, key idempotency.Key) (state BatchState, replayed bool, err error) {
+	now := s.Clock.Now()
+	source, err := s.checkBatch(d, now)
+	if err != nil {
+		return s.replayBatchDespite(ctx, key, err)
+	}
+	b, err := s.acceptBatch(ctx, s.newBatchID(key), tenant, d, source, key, now)
+	if fault.Is(err, fault.Conflict) && !key.Empty() {
+		state, err = s.replayBatch(ctx, key)
+		if !fault.Is(err, fault.NotFound) {
+			return state, err == nil, err
+		}
+		// The key has expired since, but the id derived from it still names the earlier batch.
+		b, err = s.acceptBatch(ctx, s.IDs.New("bat"), tenant, d, source, key, now)
+	}
+	if err != nil {
+		return BatchState{}, false, err
+	}
+	return BatchState{b.Batch, map[email.Status]int{email.Queued: b.Recipients}}, false, nil
+}
+
+// checkBatch checks a draft with everything that its copies say. It returns the template's source,
+// which is nil if only a provider has the template.
+func (s *Service) checkBatch(d email.BatchDraft, now time.Time) (*template.Source, error) {
+	source, err := s.source(d.TemplateID)
+	if err != nil && d.TemplateID != "" {
+		if fault.From(err).Param == "templateId" {
+			err = errNoBatchTemplate
+		}
+		return nil, err
+	}
+	return source, d.Check(now, func(data json.RawMessage) (*template.Content, error) { return s.content(source, data) })
+}
+
+// acceptBatch stores a new batch with its messages, and wakes those who send them.
+func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.BatchDraft, source *template.Source, key idempotency.Key, now time.Time) (batch, error) {
+	b := batch{Batch: email.Batch{
+		ID: id, Tenant: tenant, TemplateID: d.TemplateID, Personalizations: len(d.Personalizations), SendAt: d.SendAt,
+		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
+	}}
+	var queue string
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+		m := s.newChunk(b.Batch, n, d, source, chunk)
+		if err := s.checkFeatures(m); err != nil {
+			return batch{}, err
+		}
+		queue = s.queues.Queue(s.firstProvider(m))
+		r, err := chunkRecord(&m, queue)
+		if err != nil {
+			return batch{}, err
+		}
+		b.messages = append(b.messages, r)
+		b.Recipients += len(m.Recipients)
+	}
+	b.record = ports.Record{Tenant: tenant, Kind: BatchKind, ID: id, Idem: key.Scoped, Index: ports.Index{Created: now}, Events: []event.Event{s.batchEvent(b.Batch)}}
+	s.scheduleKeyRemoval(&b)
+	err := s.batches.Insert(ctx, &b, func(there *batch) error {
+		if there.record.Rev > 1 || there.Fingerprint != key.Fingerprint {
+			return errExists
+		}
+		return nil // its messages have the same ids
+	})
+	if err == nil && !b.record.Held {
+		s.queues.Nudge(queue)
+	}
+	return b, err
+}
+
+// newChunk makes the message for some personalizations of a batch.
+func (s *Service) newChunk(b email.Batch, n int, d email.BatchDraft, source *template.Source, chunk []email.Personalization) email.Message {
+	shared := email.Draft{From: d.From, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery, TemplateID: d.TemplateID}
+	m := s.newMessage(chunkID(b.ID, n), b.Tenant, shared, idempotency.Key{}, b.CreatedAt).message
+	m.Batch, m.Personalizations, m.Source, m.Recipients = b.ID, chunk, source, email.RecipientsOf(chunk...)
+	m.UpdatedAt = m.CreatedAt
+	return m
+}
+
+// chunkID derives the id of a batch's message. Whichever of two stores accepts the batch, it is the
+// same.
+func chunkID(batch string, n int) string {
+	return fmt.Sprintf("msg_%s.%d", strings.TrimPrefix(batch, "bat_"), n)
+}
+
+// chunkRecord makes the record of a batch's message as a child of the batch. Children have no events.
+func chunkRecord(m *email.Message, queue string) (*ports.Record, error) {
+	r := &ports.Record{Queue: queue, Due: latest(m.CreatedAt, m.SendAt)}
+	err := encode(m, r)
+	index(m, r)
+	return r, err
+}
+
+// batchEvent makes the feed's event for a new batch. It contains no addresses.
+func (s *Service) batchEvent(b email.Batch) event.Event {
+	raw, _ := json.Marshal(map[string]any{"personalizations": b.Personalizations, "templateId": b.TemplateID}) // always encodes
+	return event.Event{ID: s.IDs.New("fev"), Tenant: b.Tenant, Type: "batch.accepted", Subject: b.ID, At: b.CreatedAt, Data: raw}
+}
+
+// GetBatch returns a batch. NotFound, also for a batch of another tenant.
+func (s *Service) GetBatch(ctx context.Context, tenant, id string) (BatchState, error) {
+	b, err := s.batches.Get(ctx, tenant, id)
+	if err != nil {
+		return BatchState{}, err
+	}
+	if b.record.Held {
+		return BatchState{b.Batch, map[email.Status]int{email.Queued: b.Recipients}}, nil
+	}
+	counts, err := s.count(ctx, b.Batch)
+	return BatchState{b.Batch, counts}, err
+}
+
+// count counts the recipients of a batch by status. While a message is being split, a copy may be in
+// two messages; it counts once.
+func (s *Service) count(ctx context.Context, b email.Batch) (map[email.Status]int, error) {
+	counts, counted := map[email.Status]int{}, make([]string, b.Personalizations) // by which message
+	err := s.messages.Walk(ctx, b.Tenant, ports.Filter{Customer: b.ID}, nil, func(st stored) error {
+		for _, r := range st.message.Recipients {
+			if by := &counted[r.Personalization]; *by == "" || *by == st.message.ID {
+				*by = st.message.ID
+				counts[r.Status]++
+			}
+		}
+		return nil
+	})
+	return counts, err
+}
+
+// CancelBatch stops the messages of a batch that wait. What is being sent, or was sent, stays as it
+// is. NotFound.
+func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchState, error) {
+	b, err := s.batches.Get(ctx, tenant, id)
+	switch {
+	case err != nil:
+		return BatchState{}, err
+	case b.record.Held:
+		return BatchState{}, errHeld
+	}
+	err = s.messages.Walk(ctx, tenant, ports.Filter{Customer: id, Status: string(email.Queued)}, nil, func(st stored) error {
+		_, err := s.Cancel(ctx, tenant, st.message.ID)
+		if fault.Is(err, fault.Conflict) { // it is being sent, or was erased
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return BatchState{}, err
+	}
+	return s.GetBatch(ctx, tenant, id)
+}
+
+// replayBatch answers a request whose idempotency key is taken.
+func (s *Service) replayBatch(ctx context.Context, key idempotency.Key) (BatchState, error) {
+	b, err := s.batches.Find(ctx, ports.ByIdem, key.Scoped)
+	if err != nil {
+		return BatchState{}, err
+	}
+	if err := key.Match(b.Fingerprint); err != nil {
+		return BatchState{}, err
+	}
+	return s.GetBatch(ctx, b.Tenant, b.ID)
+}
+
+// replayBatchDespite is replayDespite for a batch.
+func (s *Service) replayBatchDespite(ctx context.Context, key idempotency.Key, err error) (BatchState, bool, error) {
+	if key.Empty() {
+		return BatchState{}, false, err
+	}
+	state, replayErr := s.replayBatch(ctx, key)
+	if fault.Is(replayErr, fault.NotFound) {
+		return BatchState{}, false, err
+	}
+	return state, replayErr == nil, replayErr
+}
+
+func (s *Service) newBatchID(key idempotency.Key) string {
+	if key.Empty() {
+		return s.IDs.New("bat")
+	}
+	return s.Names.batchID(key)
+}
+
+// scheduleKeyRemoval queues a batch until its key may be removed. A batch without a key waits for
+// nothing.
+func (s *Service) scheduleKeyRemoval(b *batch) {
+	b.record.Queue, b.record.Owner, b.record.Due = "", "", time.Time{}
+	if b.record.Idem != "" {
+		b.record.Queue, b.record.Due = removalQueue, b.KeyAge.Due(batchKeptUntil(b.Batch))
+	}
+}
+
+func batchKeptUntil(b email.Batch) time.Time {
+	return latest(b.CreatedAt, b.SendAt).Add(idempotency.Kept)
+}
+
+// removeBatchKey removes the key of a batch once it has been kept long enough.
+func (s *Service) removeBatchKey(ctx context.Context, c ports.Claim) error {
+	b, err := decodeBatch(c.Record)
+	if err != nil {
+		return err
+	}
+	if b.KeyAge.Count(batchKeptUntil(b.Batch), s.removals.ClaimedAt(c)) {
+		b.record.Idem, b.Key, b.Fingerprint = "", "", ""
+	}
+	s.scheduleKeyRemoval(&b)
+	if err := s.saveBatch(ctx, &b); err != nil {
+		s.Log.WarnContext(ctx, "batch keeps its key for now", "batch", c.ID, "tenant", c.Tenant, "error", err)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package emails
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// A message with personalizations is sent by one call if the provider can carry it, and otherwise
+// split into messages of one copy each. It is split only if it is certain that nothing of it was
+// sent: a mark that it is being split is on disk before the first of those messages, and from then
+// on it is not sent any more.
+
+// mustSplit reports whether the provider can carry the message's copies only one by one.
+func mustSplit(m email.Message, to ports.Mailer) bool {
+	return len(m.Personalizations) > 0 && to.Features().Carry(m) != nil
+}
+
+// carry returns Unsupported unless the provider can carry the message, or each of its copies if it
+// may still be split.
+func carry(f email.Features, m email.Message) error {
+	err := f.Carry(m)
+	if err == nil || len(m.Personalizations) == 0 || m.HasOutcome(email.Ambiguous) {
+		return err
+	}
+	for _, p := range m.Personalizations {
+		if err := f.Carry(shape(m, p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shape is a copy with a text in place of one that is only rendered when it is sent.
+func shape(m email.Message, p email.Personalization) email.Message {
+	one := m.Copy(m.ID, p)
+	if m.Source != nil {
+		one.Text = m.Source.Name
+	}
+	return one
+}
+
+// mayBeSplit reports whether a message that was refused is tried copy by copy: one bad address is no
+// reason to send nothing to the others.
+func mayBeSplit(m email.Message) bool {
+	return len(m.Personalizations) > 1 && !m.HasOutcome(email.Ambiguous)
+}
+
+// split makes the copies of a message messages of their own. It may be repeated after a crash: the
+// ids follow from the message. If anything fails, the lease expires.
+func (s *Service) split(ctx context.Context, st *stored) {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	err := s.markSplitting(ctx, st)
+	if err == nil {
+		err = s.saveCopies(ctx, st.message)
+	}
+	if err == nil {
+		st.message.Personalizations, st.message.Recipients, st.message.Source, st.message.Splitting = nil, nil, nil, false
+		s.dequeue(st, email.Split)
+		err = s.save(ctx, st)
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "email to several is not split", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		return
+	}
+	for _, queue := range s.queues.Queues() {
+		s.queues.Nudge(queue)
+	}
+}
+
+func (s *Service) markSplitting(ctx context.Context, st *stored) error {
+	if st.message.Splitting {
+		return nil
+	}
+	st.message.Splitting = true
+	return s.save(ctx, st)
+}
+
+// saveCopies stores a message for each copy. A Conflict says that it is stored already.
+func (s *Service) saveCopies(ctx context.Context, m email.Message) error {
+	copies, err := s.render(m)
+	if err != nil {
+		return err
+	}
+	records := make([]*ports.Record, len(copies))
+	for i, p := range copies {
+		one := stored{message: m.Copy(fmt.Sprintf("%s.%d", m.ID, p.Index), p)}
+		one.message.UpdatedAt = s.Clock.Now()
+		s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
+		if err := encode(&one.message, &one.record); err != nil {
+			return err
+		}
+		index(&one.message, &one.record)
+		one.record.Events = append(one.record.Events, s.statusEvent(&one.message, email.Queued))
+		records[i] = &one.record
+	}
+	for _, err := range s.Journal.Save(ctx, records...) {
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadCopies renders the copies of a message that is sent by one call.
+func (s *Service) loadCopies(st *stored) (err error) {
+	if len(st.message.Personalizations) > 0 {
+		st.copies, err = s.render(st.message)
+	}
+	return err
+}
+
+// render returns the copies of a message with what they say, if the source of the template is here.
+// The data were rendered once before, when the batch was accepted.
+func (s *Service) render(m email.Message) ([]email.Personalization, error) {
+	all := slices.Clone(m.Personalizations)
+	for i := range all {
+		content, err := s.content(m.Source, all[i].TemplateData)
+		if err != nil {
+			return nil, err
+		}
+		if content == nil {
+			continue
+		}
+		content.Subject = cmp.Or(content.Subject, m.Subject)
+		if content.Text == "" && content.HTML != "" {
+			content.Text = s.Text.Text(content.HTML)
+		}
+		all[i].Content = content
+	}
+	return all, nil
+}
+
+// isBatchStored reports whether the batch of a message that was never tried is stored. A store may
+// hand out the messages before it has stored their batch, and a batch that is never stored was not
+// accepted. Until then the message is put off, unchanged, because the store compares it.
+func (s *Service) isBatchStored(ctx context.Context, st stored) (bool, error) {
+	if len(st.message.Personalizations) == 0 || len(st.message.Attempts) > 0 {
+		return true, nil
+	}
+	_, err := s.batches.Get(ctx, st.message.Tenant, st.message.Batch)
+	if !fault.Is(err, fault.NotFound) {
+		return err == nil, err
+	}
+	r := st.record
+	r.Owner, r.Due = "", s.Clock.Now().Add(time.Second)
+	return false, s.Journal.Save(ctx, &r)[0]
+}
