@@ -3,6 +3,7 @@ package smtpapi
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -24,7 +25,8 @@ const (
 	maxLine = 1000
 	// maxText is how many bytes of a message that is too large are read, so that its client can read why
 	// it is refused.
-	maxText = 128 << 20
+	maxText        = 128 << 20
+	handshakeLimit = 30 * time.Second
 	// A refused client that still sends is read for this long and this much, so that it gets the answer.
 	linger, lingerBytes = 2 * time.Second, 4 << 20
 )
@@ -240,7 +242,9 @@ func (c *conn) startTLS() {
 	}
 	c.say("220 2.0.0 ready for TLS")
 	secure := tls.Server(c.raw, c.server.tls)
-	if err := secure.Handshake(); err != nil { // within the time of the command
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeLimit)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
 		c.refused = true
 		_ = c.raw.Close()
 		return

@@ -199,7 +199,7 @@ func TestShutdownLetsAMessageEnd(t *testing.T) {
 		t.Errorf("%d messages are under way, want 1", got)
 	}
 	stopped := make(chan error, 1)
-	go func() { stopped <- r.Shutdown(context.Background()) }()
+	go func() { stopped <- r.Shutdown(t.Context()) }()
 	idle.wants("421 4.3.2")
 	idle.ends()
 	close(release)

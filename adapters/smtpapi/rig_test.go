@@ -66,9 +66,7 @@ func start(t *testing.T, change func(o *smtpapi.Options)) *rig {
 	served := make(chan error, 1)
 	go func() { served <- r.Serve(l) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = r.Shutdown(ctx) // the test may have done so
+		_ = r.Shutdown(t.Context()) // it has ended; the test may have shut down before
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}

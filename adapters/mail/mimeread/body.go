@@ -1,6 +1,7 @@
 package mimeread
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"slices"
@@ -145,7 +146,7 @@ func (r *reading) each(e *message.Entity, read func(*message.Entity)) {
 	}
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF { //nolint:errorlint // the reader returns it as it is
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {
