@@ -2,7 +2,7 @@ package httpapi
 
 import (
 	"fmt"
-	"net/mail"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -130,9 +130,12 @@ func recipientView(m email.Message, r email.Recipient) api.Recipient {
 	return out
 }
 
+// formatAddress returns an address with its name in UTF-8. It can be sent back as it is.
 func formatAddress(a email.Address) string {
 	if a.Name == "" {
 		return a.Email
 	}
-	return (&mail.Address{Name: a.Name, Address: a.Email}).String()
+	return `"` + quoted.Replace(a.Name) + `" <` + a.Email + ">"
 }
+
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)

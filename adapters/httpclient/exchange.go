@@ -27,6 +27,7 @@ type Exchange struct {
 // response is what is kept of a response.
 type response struct {
 	status     int
+	at         time.Time
 	retryAfter time.Duration
 	header     http.Header
 	refusal    *refusal // nil for a success
@@ -57,6 +58,10 @@ func (x *Exchange) Status() int { return x.last().status }
 
 // RetryAfter returns the wait that the response asked for, or 0.
 func (x *Exchange) RetryAfter() time.Duration { return x.last().retryAfter }
+
+// At returns the time of the response by the clock of the server, by which times in its headers are
+// meant, or by our clock if it does not say.
+func (x *Exchange) At() time.Time { return x.last().at }
 
 // Header returns a header of the response, or "" if it is absent.
 func (x *Exchange) Header(name string) string { return x.last().header.Get(name) }
@@ -101,7 +106,11 @@ func (x *Exchange) Unanswered(err error) *fault.Error {
 
 func (x *Exchange) answered(resp *http.Response) {
 	r := &response{status: resp.StatusCode, header: resp.Header}
-	r.retryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	r.at = time.Now()
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		r.at = at
+	}
+	r.retryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), r.at)
 	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusMultipleChoices {
 		r.refusal = &refusal{ReadCloser: resp.Body}
 		resp.Body = r.refusal

@@ -127,16 +127,22 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	switch {
 	case s.caller.KeyID == "":
 		return s.failed("MAIL", began, errNoKey)
-	case from != "" && !mailbox(from):
+	case from == "": // nothing is to be returned
+		s.sender = ""
+		return nil
+	}
+	sender, ok := mailbox(from)
+	if !ok {
 		return s.failed("MAIL", began, errSender)
 	}
-	s.sender = from
+	s.sender = sender
 	return nil
 }
 
 // Rcpt implements smtp.Session.
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if !mailbox(to) {
+	to, ok := mailbox(to)
+	if !ok {
 		return s.failed("RCPT", time.Now(), errRecipient)
 	}
 	if !slices.ContainsFunc(s.to, func(other string) bool { return strings.EqualFold(other, to) }) {
@@ -145,10 +151,12 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-// mailbox reports whether an address of an envelope is that of a mailbox, in ASCII: SMTPUTF8 is not
-// offered.
-func mailbox(address string) bool {
-	return !strings.ContainsFunc(address, func(r rune) bool { return r > unicode.MaxASCII }) && email.CheckAddress(address) == nil
+// mailbox returns an address of an envelope, which the library has taken out of its quotes, as it must be
+// written. ok is false for one that is not that of a mailbox, or not in ASCII: SMTPUTF8 is not offered.
+func mailbox(address string) (written string, ok bool) {
+	written = email.Mailbox(address)
+	ascii := !strings.ContainsFunc(address, func(r rune) bool { return r > unicode.MaxASCII })
+	return written, ascii && email.CheckAddress(written) == nil
 }
 
 // Data implements smtp.Session. The answer to a message that is on disk is an error of the library's, too,

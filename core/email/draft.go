@@ -1,6 +1,7 @@
 package email
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -137,7 +138,7 @@ func (d Draft) checkAddresses() error {
 
 func (a Address) check(param string) error {
 	parsed, err := mail.ParseAddress(a.Email)
-	if err != nil || parsed.Address != a.Email || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, invisible) {
+	if err != nil || parsed.Name != "" || written(parsed) != a.Email || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, invisible) {
 		return fault.InvalidParam(param, "invalid_address", "an address must look like ada@example.com")
 	}
 	if utf8.RuneCountInString(a.Name) > maxName || !isOneLine(a.Name) {
@@ -154,11 +155,18 @@ func ParseAddress(s string) (Address, error) {
 	if err != nil || !isOneLine(s) {
 		return Address{}, fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com or Ada <ada@example.com>")
 	}
-	a := Address{Email: parsed.Address, Name: parsed.Name}
+	a := Address{Email: written(parsed), Name: parsed.Name}
 	if err := a.check(""); err != nil {
 		return Address{}, err
 	}
 	return a, nil
+}
+
+// written returns a parsed address as it must be written: with its local part in quotes if it is no
+// dot-atom (RFC 5322 §3.4.1).
+func written(parsed *mail.Address) string {
+	bare := mail.Address{Address: parsed.Address}
+	return strings.Trim(bare.String(), "<>")
 }
 
 // reservedHeaders are the headers that are derived from other fields, or set by mail servers.
@@ -214,19 +222,33 @@ func (d Draft) checkAttachments() error {
 	for i, a := range d.Attachments {
 		param := fmt.Sprintf("attachments[%d]", i)
 		total += len(a.Content)
-		_, _, err := mime.ParseMediaType(a.ContentType)
+		kind, _, err := mime.ParseMediaType(a.ContentType)
 		switch {
+		case len(a.Content) == 0:
+			return fault.InvalidParam(param+".content", "empty_attachment", "an attachment takes at least one byte, because not every provider carries an empty one")
 		case a.Filename == "" || len(a.Filename) > 255 || !isOneLine(a.Filename) || strings.ContainsAny(a.Filename, `/\`):
 			return fault.InvalidParam(param+".filename", "invalid_filename", "an attachment needs a plain file name")
 		case err != nil || !isOneLine(a.ContentType):
 			return fault.InvalidParam(param+".contentType", "invalid_content_type", "contentType must be a media type such as application/pdf")
 		case len(a.ContentID) > 255 || strings.ContainsAny(a.ContentID, "<> ") || !isOneLine(a.ContentID):
 			return fault.InvalidParam(param+".contentId", "invalid_content_id", "contentId takes at most 255 characters without spaces and brackets")
+		case kind == "message/rfc822" && !hasMailLines(a.Content):
+			return fault.InvalidParam(param+".content", "invalid_attachment", "an attached message takes lines of at most 998 bytes, and no NUL, because it must not be encoded")
 		case total > MaxAttachments:
 			return fault.InvalidParam("attachments", "attachments_too_large", "attachments take at most 20 MB together")
 		}
 	}
 	return nil
+}
+
+// hasMailLines reports whether a text can be sent without an encoding (RFC 5322 §2.1.1, RFC 6152).
+func hasMailLines(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if len(bytes.TrimRight(line, "\r\n")) > maxLine {
+			return false
+		}
+	}
+	return !bytes.ContainsRune(text, 0)
 }
 
 func (d Draft) checkLabels() error {

@@ -5,7 +5,9 @@ package email
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
@@ -112,6 +114,15 @@ type Message struct {
 	// was last queued; the zero time if it never was. Nil means unknown: the message was written
 	// by an earlier version.
 	Restore *time.Time `json:"restore,omitempty"`
+}
+
+// Date returns the date of the message, which is the same at every attempt and provider: when it was
+// accepted, or is due.
+func (m Message) Date() time.Time {
+	if m.SendAt.After(m.CreatedAt) {
+		return m.SendAt
+	}
+	return m.CreatedAt
 }
 
 // HasAttempt reports whether the message has an attempt with this id.
@@ -224,6 +235,7 @@ type Features struct {
 	Tags        int // maximum number
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
+	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
@@ -281,7 +293,10 @@ func (f Features) Carry(m Message) error {
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
-	default:
+	case !f.UTF8:
+		lacks = m.needsUTF8()
+	}
+	if lacks == "" {
 		return nil
 	}
 	return &fault.Error{
@@ -292,6 +307,33 @@ func (f Features) Carry(m Message) error {
 // Stores reports whether the provider stores a template.
 func (f Features) Stores(template string) bool {
 	return template != "" && f.Templates != nil && f.Templates(template)
+}
+
+// needsUTF8 returns the field with an address whose local part is not ASCII, or "".
+func (m *Message) needsUTF8() string {
+	for _, field := range []struct {
+		name string
+		list []Address
+	}{{"from", []Address{m.From}}, {"to", m.To}, {"cc", m.Cc}, {"bcc", m.Bcc}, {"replyTo", m.ReplyTo}} {
+		if slices.ContainsFunc(field.list, Address.needsUTF8) {
+			return field.name
+		}
+	}
+	for _, p := range m.Personalizations {
+		if slices.ContainsFunc(p.To, Address.needsUTF8) {
+			return "personalizations"
+		}
+	}
+	return ""
+}
+
+func (a Address) needsUTF8() bool {
+	for i := strings.LastIndexByte(a.Email, '@') - 1; i >= 0; i-- {
+		if a.Email[i] > unicode.MaxASCII {
+			return true
+		}
+	}
+	return false
 }
 
 func exceeds(limit, n int) bool { return limit > 0 && n > limit }

@@ -3,6 +3,7 @@ package email_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -110,5 +111,50 @@ func TestAttempted(t *testing.T) {
 		if got := m.HasAttempt(id); got != want {
 			t.Errorf("HasAttempt(%q) = %v", id, got)
 		}
+	}
+}
+
+func TestAnAddressBeyondASCIIGoesOnlyWhereItIsCarried(t *testing.T) {
+	t.Parallel()
+	foreign := []email.Address{{Email: "jürgen@example.com"}}
+	for _, tt := range []struct {
+		name, param string
+		message     email.Message
+	}{
+		{"a sender", "from", email.Message{From: foreign[0]}},
+		{"a recipient", "to", email.Message{To: foreign}},
+		{"a recipient of a copy", "cc", email.Message{Cc: foreign}},
+		{"a hidden recipient", "bcc", email.Message{Bcc: foreign}},
+		{"an address for replies", "replyTo", email.Message{ReplyTo: foreign}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := email.Features{}.Carry(tt.message)
+			if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Param != tt.param {
+				t.Errorf("Carry = %v at %q, want unsupported at %q", err, f.Param, tt.param)
+			}
+			if err := (email.Features{UTF8: true}).Carry(tt.message); err != nil {
+				t.Errorf("Carry of a provider that can = %v", err)
+			}
+		})
+	}
+	domain := email.Message{To: []email.Address{{Email: "juergen@bücher.example"}}}
+	if err := (email.Features{}).Carry(domain); err != nil {
+		t.Errorf("Carry of a domain that has a form in ASCII = %v", err)
+	}
+}
+
+func TestTheDateOfAMessage(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if got := (email.Message{CreatedAt: at}).Date(); !got.Equal(at) {
+		t.Errorf("Date = %s, want when it was accepted, %s", got, at)
+	}
+	due := at.Add(time.Hour)
+	if got := (email.Message{CreatedAt: at, SendAt: due}).Date(); !got.Equal(due) {
+		t.Errorf("Date of a message that is due later = %s, want %s", got, due)
+	}
+	if got := (email.Message{CreatedAt: at, SendAt: at.Add(-time.Hour)}).Date(); !got.Equal(at) {
+		t.Errorf("Date of a message that was due before it was accepted = %s, want %s", got, at)
 	}
 }

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -90,6 +91,10 @@ func Shown(text string, most int) string {
 
 // shown returns a header's address as it can be shown.
 func (a Address) shown() Address { return Address{Email: a.Email, Name: Shown(a.Name, maxName)} }
+
+// Mailbox returns an address as it must be written: with its local part in quotes if it is no dot-atom
+// (RFC 5322 §3.4.1).
+func Mailbox(address string) string { return written(&mail.Address{Address: address}) }
 
 // CheckAddress returns Invalid unless address is that of a mailbox, such as ada@example.com.
 func CheckAddress(address string) error { return Address{Email: address}.check("") }

@@ -4,6 +4,7 @@ package emails
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -141,6 +142,9 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if err := d.Check(now); err != nil {
 		return email.Message{}, false, err
 	}
+	if err := s.checkMailboxes(d); err != nil {
+		return email.Message{}, false, err
+	}
 	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
@@ -197,7 +201,8 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		m.Text = s.Text.Text(m.HTML)
 	}
 	if m.MessageID = d.MessageID; m.MessageID == "" {
-		m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]
+		from := s.ascii(m.From.Email)
+		m.MessageID = m.ID + "@" + from[strings.LastIndexByte(from, '@')+1:]
 	}
 	for _, list := range [][]email.Address{m.To, m.Cc, m.Bcc} {
 		for _, a := range list {
@@ -205,6 +210,35 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		}
 	}
 	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: latest(now, m.SendAt)}}
+}
+
+// ascii returns an address in the form that providers use, or as it is if it has none.
+func (s *Service) ascii(address string) string {
+	if s.ASCIIAddress != nil {
+		if ascii, err := s.ASCIIAddress(address); err == nil {
+			return ascii
+		}
+	}
+	return address
+}
+
+// checkMailboxes returns Invalid if two recipients are one mailbox, though their addresses are not
+// spelled the same.
+func (s *Service) checkMailboxes(d email.Draft) error {
+	seen := map[string]bool{}
+	for _, list := range []struct {
+		name      string
+		addresses []email.Address
+	}{{"to", d.To}, {"cc", d.Cc}, {"bcc", d.Bcc}} {
+		for i, a := range list.addresses {
+			mailbox := strings.ToLower(s.ascii(a.Email))
+			if seen[mailbox] {
+				return fault.InvalidParam(fmt.Sprintf("%s[%d]", list.name, i), "duplicate_recipient", "an address may stand only once in to, cc and bcc")
+			}
+			seen[mailbox] = true
+		}
+	}
+	return nil
 }
 
 // replay answers a request whose idempotency key is taken.

@@ -306,7 +306,7 @@ func TestOnlyProvidersThatCanCarryItAreAsked(t *testing.T) {
 		if got := r.get(t, m.ID); outcomes(got) != "second:accepted " {
 			t.Errorf("%s", outcomes(got))
 		}
-		d.Attachments = []email.Attachment{{Filename: "a", ContentType: "text/plain"}}
+		d.Attachments = []email.Attachment{{Filename: "a", ContentType: "text/plain", Content: []byte("a")}}
 		if _, _, err := r.Accept(t.Context(), tenant, d, idempotency.Key{}); !fault.Is(err, fault.Unsupported) {
 			t.Errorf("what nobody can carry: %v", err)
 		}

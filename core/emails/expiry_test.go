@@ -136,7 +136,7 @@ func TestLargeFilesAreWrittenOnceAndSentWhole(t *testing.T) {
 		parts int
 	}{
 		{"small ones stay with the message", nil, []int{1000, 2000}, 0},
-		{"at once", nil, []int{200 << 10, 0, 1}, 1},
+		{"at once", nil, []int{200 << 10, 2, 1}, 1},
 		{"in several parts, after a provider was down", once(fault.Unavailable), []int{3 << 20, 7 << 20, 5}, 3},
 	}
 	for _, tt := range tests {

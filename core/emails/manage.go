@@ -32,15 +32,21 @@ func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, curso
 	return page, err
 }
 
-// Retry requeues a message that failed or whose outcome is unknown: a person decides that it may
-// be sent (again). NotFound; Conflict with code unexpected_state or message_erased.
+// Retry sends a message now that failed or whose outcome is unknown, because a person decides that it
+// may be sent (again), or that waits: after a failed attempt, or for its SendAt. NotFound; Conflict
+// with code unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
-		if !st.message.PurgedAt.IsZero() || st.message.Status != email.Failed && st.message.Status != email.Unknown {
+		m, now := &st.message, s.Clock.Now()
+		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now)
+		if !m.PurgedAt.IsZero() || !waits && m.Status != email.Failed && m.Status != email.Unknown {
 			return false
 		}
-		st.message.Failures, st.message.Earlier = 0, len(st.message.Attempts)
-		s.retryAt(st, s.Clock.Now())
+		m.Failures, m.Earlier = 0, len(m.Attempts)
+		if m.SendAt.After(now) {
+			m.SendAt = now
+		}
+		s.retryAt(st, now)
 		return true
 	})
 }

@@ -209,8 +209,7 @@ func attemptOf(m *email.Message, provider, marked string) (id string) {
 // it is empty.
 func (s *Service) recipients(m *email.Message, email string) (to []int) {
 	for i, r := range m.Recipients {
-		ascii, err := s.ASCIIAddress(r.Email)
-		if email == "" || err == nil && strings.EqualFold(ascii, email) {
+		if email == "" || strings.EqualFold(s.ascii(r.Email), email) {
 			to = append(to, i)
 		}
 	}

@@ -165,7 +165,7 @@ func (r *reading) addresses(value string) (all []email.Address) {
 		r.lose("a list of addresses with a group, or that cannot be read")
 	}
 	for _, a := range list {
-		all = append(all, email.Address{Email: a.Address, Name: a.Name})
+		all = append(all, email.Address{Email: email.Mailbox(a.Address), Name: a.Name})
 	}
 	return all
 }

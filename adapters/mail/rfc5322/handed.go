@@ -82,7 +82,7 @@ func writeHandedOver(w io.Writer, m email.Message) error {
 		fmt.Fprintf(&head, "Message-ID: <%s>\r\n", m.MessageID)
 	}
 	if !has("Date") {
-		fmt.Fprintf(&head, "Date: %s\r\n", m.CreatedAt.Format(time.RFC1123Z))
+		fmt.Fprintf(&head, "Date: %s\r\n", m.Date().Format(time.RFC1123Z))
 	}
 	for _, f := range fields {
 		if !f.Is("Bcc") {

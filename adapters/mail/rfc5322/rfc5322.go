@@ -4,6 +4,7 @@ package rfc5322
 import (
 	"bytes"
 	"io"
+	"mime"
 	"net/mail"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func Write(w io.Writer, m email.Message) error {
 	}
 	out.Subject(m.Subject)
 	out.SetMessageIDWithValue(m.MessageID)
-	out.SetDateWithValue(m.CreatedAt)
+	out.SetDateWithValue(m.Date())
 	for name, value := range m.Headers {
 		out.SetGenHeader(gomail.Header(name), value)
 	}
@@ -138,17 +139,41 @@ func formatted(list []email.Address) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[i] = (&mail.Address{Name: a.Name, Address: ascii}).String()
+		parsed, err := mail.ParseAddress(ascii) // without the quotes of the local part, which String writes
+		if err != nil {
+			return nil, err
+		}
+		parsed.Name = a.Name
+		out[i] = parsed.String()
 	}
 	return out, nil
 }
 
 func attach(out *gomail.Msg, a email.Attachment) {
-	options := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(a.ContentType))}
+	options := []gomail.FileOption{func(f *gomail.File) { describe(f, a) }}
 	if a.ContentID != "" {
-		options = append(options, gomail.WithFileContentID("<"+a.ContentID+">"))
 		out.EmbedReadSeeker(a.Filename, bytes.NewReader(a.Content), options...)
 		return
 	}
 	out.AttachReadSeeker(a.Filename, bytes.NewReader(a.Content), options...) // a plain reader would be copied
+}
+
+// describe sets the headers of a file. The library would write a name that is not ASCII as an encoded
+// word in quotes, which RFC 2047 §5 forbids; RFC 2231 has a form for it.
+func describe(f *gomail.File, a email.Attachment) {
+	kind, params, err := mime.ParseMediaType(a.ContentType)
+	if err != nil {
+		kind, params = "application/octet-stream", map[string]string{}
+	}
+	disposition := "attachment"
+	if a.ContentID != "" {
+		disposition = "inline"
+		f.Header.Set("Content-Id", "<"+a.ContentID+">")
+	}
+	params["name"] = a.Filename
+	f.Header.Set("Content-Type", mime.FormatMediaType(kind, params))
+	f.Header.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": a.Filename}))
+	if kind == "message/rfc822" { // RFC 2046 §5.2.1: neither base64 nor quoted-printable
+		f.Enc = gomail.NoEncoding
+	}
 }

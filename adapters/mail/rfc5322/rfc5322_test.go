@@ -90,3 +90,80 @@ func TestASCII(t *testing.T) {
 		}
 	}
 }
+
+// written returns the message as Write writes it.
+func written(t *testing.T, m email.Message) string {
+	t.Helper()
+	var raw bytes.Buffer
+	if err := rfc5322.Write(&raw, m); err != nil {
+		t.Fatal(err)
+	}
+	return raw.String()
+}
+
+func TestAQuotedLocalPartIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	m := email.Message{
+		From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: `"foo..bar"@example.ne.jp`, Name: "Foo"}},
+		Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com",
+	}
+	if raw, want := written(t, m), `To: "Foo" <"foo..bar"@example.ne.jp>`; !strings.Contains(raw, want) {
+		t.Errorf("got\n%s\nwant %s in it", raw, want)
+	}
+}
+
+func TestTheDateIsWhenTheMessageIsDue(t *testing.T) {
+	t.Parallel()
+	day := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
+	m := email.Message{
+		From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}},
+		Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com", CreatedAt: day, SendAt: day.Add(time.Hour),
+	}
+	if raw, want := written(t, m), "Date: Tue, 24 Nov 2026 13:30:00 +0000"; !strings.Contains(raw, want) {
+		t.Errorf("got\n%s\nwant %s in it", raw, want)
+	}
+}
+
+func TestFilesAreDescribed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		file email.Attachment
+		want []string
+	}{
+		{
+			"a name with an umlaut, by RFC 2231",
+			email.Attachment{Filename: "Lösung.pdf", ContentType: "application/pdf", Content: []byte("x")},
+			[]string{"Content-Disposition: attachment; filename*=utf-8''L%C3%B6sung.pdf", "Content-Type: application/pdf; name*=utf-8''L%C3%B6sung.pdf", "Content-Transfer-Encoding: base64"},
+		},
+		{
+			"a name with a quotation mark",
+			email.Attachment{Filename: `a"b.txt`, ContentType: "text/plain; charset=utf-8", Content: []byte("x")},
+			[]string{`Content-Disposition: attachment; filename="a\"b.txt"`, "Content-Type: text/plain; charset=utf-8; name=\"a\\\"b.txt\""},
+		},
+		{
+			"a picture in the text",
+			email.Attachment{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("x")},
+			[]string{"Content-Disposition: inline; filename=logo.png", "Content-Id: <logo>"},
+		},
+		{
+			"a message as it is, by RFC 2046",
+			email.Attachment{Filename: "a.eml", ContentType: "message/rfc822", Content: []byte("Subject: inner\r\n\r\nGrüße\r\n")},
+			[]string{"Content-Transfer-Encoding: 8bit", "Subject: inner\r\n\r\nGrüße\r\n"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			raw := written(t, email.Message{
+				From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}},
+				Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com", Attachments: []email.Attachment{tt.file},
+			})
+			unfolded := strings.ReplaceAll(raw, "\r\n ", " ")
+			for _, want := range tt.want {
+				if !strings.Contains(unfolded, want) {
+					t.Errorf("got\n%s\nwant %q in it", unfolded, want)
+				}
+			}
+		})
+	}
+}

@@ -50,7 +50,7 @@ func (s *Mailer) failure(m email.Message, x *httpclient.Exchange, err error) err
 		return nil // also if the rest of the response is lost
 	}
 	f := refusal.Error(table, x.Status(), s.providerErrors(m, x))
-	f.RetryAfter = retryAfter(x, time.Now())
+	f.RetryAfter = retryAfter(x)
 	return s.annotate(f)
 }
 
@@ -76,7 +76,7 @@ func (s *Mailer) providerErrors(m email.Message, x *httpclient.Exchange) (all []
 
 // retryAfter returns the wait that the response asks for: in the usual header or, with
 // SendGrid's 429, as the time at which its limit resets.
-func retryAfter(x *httpclient.Exchange, now time.Time) time.Duration {
+func retryAfter(x *httpclient.Exchange) time.Duration {
 	if after := x.RetryAfter(); after > 0 || x.Status() != http.StatusTooManyRequests {
 		return after
 	}
@@ -84,7 +84,7 @@ func retryAfter(x *httpclient.Exchange, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return min(max(time.Unix(reset, 0).Sub(now), 0), time.Hour)
+	return min(max(time.Unix(reset, 0).Sub(x.At()), 0), time.Hour)
 }
 
 // annotate sets the operation and the provider in an error.

@@ -158,6 +158,12 @@ func TestWhenToComeAgain(t *testing.T) {
 	}{
 		{"in seconds", map[string]string{"Retry-After": "7"}, 7 * time.Second, 7 * time.Second},
 		{"at the time when the count begins again", map[string]string{"X-RateLimit-Reset": fmt.Sprint(time.Now().Add(30 * time.Second).Unix())}, 25 * time.Second, 31 * time.Second},
+		{"at the time when the count begins again, by a clock an hour ahead", map[string]string{
+			"Date": time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), "X-RateLimit-Reset": fmt.Sprint(time.Now().Add(time.Hour + 30*time.Second).Unix()),
+		}, 25 * time.Second, 32 * time.Second},
+		{"at the time when the count begins again, by a clock an hour behind", map[string]string{
+			"Date": time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat), "X-RateLimit-Reset": fmt.Sprint(time.Now().Add(-time.Hour + 30*time.Second).Unix()),
+		}, 25 * time.Second, 32 * time.Second},
 		{"at a time that is past", map[string]string{"X-RateLimit-Reset": "1"}, 0, 0},
 		{"in a year", map[string]string{"X-RateLimit-Reset": fmt.Sprint(time.Now().Add(8760 * time.Hour).Unix())}, time.Hour, time.Hour},
 		{"who knows", map[string]string{"X-RateLimit-Reset": "soon"}, 0, 0},

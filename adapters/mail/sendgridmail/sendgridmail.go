@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"mime"
 	"strings"
 
 	"github.com/sendgrid/rest"
@@ -184,7 +185,7 @@ func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 	letter.AddCategories(m.Tags...)
 	letter.SetHeader("Message-ID", "<"+m.MessageID+">")
 	for name, value := range m.Headers {
-		letter.SetHeader(name, value)
+		letter.SetHeader(name, mime.QEncoding.Encode("utf-8", value)) // SendGrid writes it as it is
 	}
 	return letter, nil
 }
