@@ -2,6 +2,7 @@ package smtpapi_test
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,23 @@ func TestConversationsThatAreNotSMTP(t *testing.T) {
 	if answer := c.says("EHLO client.example", "250"); strings.Contains(answer, "CHUNKING") || strings.Contains(answer, "SMTPUTF8") || !strings.Contains(answer, "8BITMIME") {
 		t.Errorf("the server offers %q, want 8BITMIME, and neither CHUNKING nor SMTPUTF8", answer)
 	}
+}
+
+// The library would take what came of the chunk for the whole message.
+func TestAChunkIsNotTaken(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	c := r.dial(t)
+	c.says("EHLO client.example", "250")
+	c.says("MAIL FROM:<shop@example.com>", "250")
+	c.says("RCPT TO:<ada@example.com>", "250")
+	c.send("BDAT 1000 LAST\r\nFrom: shop@example.com\r\n\r\nHel")
+	if half, ok := c.Conn.(*net.TCPConn); ok {
+		_ = half.CloseWrite()
+	}
+	c.wants("502 5.5.1 BDAT is not offered")
+	c.ends()
+	r.wantAccepted(t, 0)
 }
 
 func TestALineOfAMessageIsBounded(t *testing.T) {
