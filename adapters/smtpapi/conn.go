@@ -77,7 +77,7 @@ func newConn(s *Server, raw net.Conn, onClose func()) *conn {
 	c := &conn{Conn: raw, raw: raw, server: s, onClose: onClose, in: bufio.NewReaderSize(raw, maxCommand), began: time.Now()}
 	c.known.Store(!s.KeysRequired)
 	if s.add(c) {
-		c.last = stopping
+		c.end(stopping)
 	}
 	return c
 }

@@ -227,6 +227,7 @@ func TestNothingIsLostAfter250(t *testing.T) {
 				g.Restart(t)
 				w.until(t, 5)
 				g.Kill()
+				w.running.Wait()
 			}
 			g.Restart(t)
 			w.drain(t)
@@ -257,6 +258,7 @@ func TestNothingIsLostAfter250(t *testing.T) {
 type wave struct {
 	address string
 
+	running  sync.WaitGroup
 	mu       sync.Mutex
 	next     int
 	open     []string // without an answer
@@ -264,14 +266,14 @@ type wave struct {
 	repeated int
 }
 
-// until hands messages over until so many more are answered, and then goes on until the gateway is gone.
+// until hands messages over until so many more are answered. The clients go on until the gateway is gone.
 func (w *wave) until(t *testing.T, more int) {
 	t.Helper()
 	enough := make(chan struct{})
 	var once sync.Once
 	goal := len(w.answered) + more
 	for range 4 {
-		go func() {
+		w.running.Go(func() {
 			for w.one() {
 				w.mu.Lock()
 				if len(w.answered) >= goal {
@@ -279,7 +281,7 @@ func (w *wave) until(t *testing.T, more int) {
 				}
 				w.mu.Unlock()
 			}
-		}()
+		})
 	}
 	select {
 	case <-enough:
