@@ -45,6 +45,12 @@ func announce(c *config.Config, log *slog.Logger) {
 			log.Warn("mail is caught: nothing is sent", attrs...)
 		}
 	}
+	if c.Mail.Sandbox {
+		log.Warn("mail is in a sandbox: nothing is sent")
+	}
+	if c.Mail.RedirectTo != "" {
+		log.Warn("mail is redirected: no recipient gets any")
+	}
 }
 
 // modes describes providers as "stripe (stripe, test)".

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -187,7 +188,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailers []por
 		}
 		bounded := resilience.NewMailer(mailer, withPolicy(p, s, roleMail(i == len(c.Mail.Providers)-1)))
 		under.calls = append(under.calls, bounded.Underway)
-		mailers = append(mailers, bounded)
+		mailers = append(mailers, staging(c).Wrap(bounded))
 		s.metrics.AddMailEvents(name, emails.Results()...)
 		if catches, ok := mailer.(*catchermail.Catcher); ok && catcher == nil {
 			catcher = catches
@@ -232,18 +233,35 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	return emails.New(emails.Options{
 		Templates: templates, Renderer: renderer, MIME: mimeread.Reader{},
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
+		Staging: staging(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }
 
-// newTemplates reads the directory of templates. There are none without one.
-func newTemplates(c config.Templates, s environment) (ports.Templates, ports.TemplateRenderer, error) {
-	if c.Directory == "" {
-		return nil, nil, nil
+// staging returns what the configuration says of mail that is not for its recipients.
+func staging(c *config.Config) emails.Staging {
+	to, _ := email.ParseAddress(c.Mail.RedirectTo) // checked by the configuration; empty means none
+	return emails.Staging{Sandbox: c.Mail.Sandbox, RedirectTo: to, Allowed: c.Mail.AllowedRecipients}
+}
+
+// TemplateDir returns the directory of templates. The default one need not be there.
+func TemplateDir(c config.Templates) (fs.FS, error) {
+	dir := os.DirFS(c.Directory)
+	if c.Directory == config.DefaultTemplates {
+		return dir, nil
 	}
-	templates, err := templatedir.Open(os.DirFS(c.Directory), handlebars.Valid, s.clock, s.log)
+	_, err := fs.Stat(dir, ".")
+	return dir, err
+}
+
+// newTemplates reads the directory of templates.
+func newTemplates(c config.Templates, s environment) (ports.Templates, ports.TemplateRenderer, error) {
+	dir, err := TemplateDir(c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
+	}
+	templates, err := templatedir.Open(dir, handlebars.Valid, s.clock, s.log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
 	}

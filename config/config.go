@@ -66,9 +66,19 @@ type Mail struct {
 	Delivery  email.Delivery `config:"delivery"` // if a message names none
 	Templates Templates      `config:"templates"`
 	SMTP      SMTP           `config:"smtp"`
+	// Sandbox accepts mail and calls no provider.
+	Sandbox bool `config:"sandbox"`
+	// RedirectTo gets all mail in place of its recipients; empty for nobody.
+	RedirectTo string `config:"redirect_to"`
+	// AllowedRecipients are the only addresses, and domains as *@example.com, that may get mail; empty
+	// for all.
+	AllowedRecipients []string `config:"allowed_recipients"`
 	// AllowMixed permits live providers together with others.
 	AllowMixed bool `config:"allow_mixed"`
 }
+
+// DefaultTemplates is the directory of templates where none is configured. It need not be there.
+const DefaultTemplates = "data/templates"
 
 // SMTP is the way in by SMTP.
 type SMTP struct {
@@ -84,7 +94,7 @@ type Certificate struct {
 
 // Templates says where the sources of email templates are.
 type Templates struct {
-	Directory  string           `config:"directory"`   // empty for none
+	Directory  string           `config:"directory"`
 	MissingKey template.Missing `config:"missing_key"` // what becomes of a key that the data lack
 }
 
@@ -149,8 +159,9 @@ func defaults() map[string]any {
 		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}, "allow_mixed": "false"},
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
-			"templates": map[string]any{"directory": "", "missing_key": "error"},
-			"smtp":      map[string]any{"address": "", "tls": map[string]any{"cert_file": "", "key_file": ""}},
+			"smtp":    map[string]any{"address": "", "tls": map[string]any{"cert_file": "", "key_file": ""}},
+			"sandbox": "false", "redirect_to": "",
+			"templates": map[string]any{"directory": DefaultTemplates, "missing_key": "error"},
 		},
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",

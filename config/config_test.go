@@ -107,7 +107,7 @@ func TestTheDefaultsAreALocalGateway(t *testing.T) {
 		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081", Memory: 256 << 20},
 		Auth:     config.Auth{Mode: "auto"},
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
-		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: email.AtLeastOnce, Templates: config.Templates{MissingKey: template.MissingIsError}},
+		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: email.AtLeastOnce, Templates: config.Templates{Directory: config.DefaultTemplates, MissingKey: template.MissingIsError}},
 		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db", Retention: setting.Age(90 * 24 * time.Hour)},
 		Log:      config.Log{Level: "info", Format: "text", Requests: true},
 	}

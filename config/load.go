@@ -68,6 +68,12 @@ func (s *source) checkSettings(c *Config) {
 	s.checkSMTP(c)
 	_, err := email.ParseAddress(c.Mail.From)
 	s.require(err == nil, "mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
+	_, err = email.ParseAddress(c.Mail.RedirectTo)
+	s.require(err == nil || c.Mail.RedirectTo == "", "mail.redirect_to", "%q is not an address such as staging@example.com", c.Mail.RedirectTo)
+	for i, one := range c.Mail.AllowedRecipients {
+		_, err := email.ParseAddress(strings.Replace(one, "*@", "any@", 1))
+		s.require(err == nil, fmt.Sprintf("mail.allowed_recipients[%d]", i), "%q is neither an address such as ada@example.com nor a domain such as *@example.com", one)
+	}
 	s.require(len(c.Payments.Currencies) > 0, "payments.currencies", "must name at least one currency")
 	for i, currency := range c.Payments.Currencies {
 		s.require(currency.Known(), fmt.Sprintf("payments.currencies[%d]", i), "%q is not a known currency; write for example %s", currency, money.Default[0])

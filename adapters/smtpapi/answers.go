@@ -56,7 +56,7 @@ func answerTo(err error) *refusal {
 		return refuse(550, 5, 7, 1, code, cmp.Or(f.Message, "this sender is refused"))
 	case fault.Invalid:
 		switch {
-		case sender:
+		case sender, f.Code == "recipient_not_allowed":
 			return refuse(550, 5, 7, 1, code, cmp.Or(f.Message, "this sender is refused"))
 		case f.Code == "body_too_large", f.Code == "attachments_too_large":
 			return refuse(552, 5, 3, 4, code, cmp.Or(f.Message, "the message is too large"))

@@ -209,6 +209,7 @@ func TestAnswersToWhatIsNotAccepted(t *testing.T) {
 	}{
 		"a sender that is refused":           {fault.New(fault.Refused, "from_not_allowed", "the tenant may not send from this domain"), "550 5.7.1 the tenant may not"},
 		"a sender that is none":              {fault.InvalidParam("from", "invalid_address", "no address"), "550 5.7.1 no address"},
+		"a recipient of another's":           {fault.InvalidParam("bcc[0]", "recipient_not_allowed", "not here"), "550 5.7.1 not here"},
 		"no mail":                            {fault.InvalidParam("mime", "invalid_mime", "no mail"), "554 5.6.0 no mail"},
 		"too large":                          {fault.InvalidParam("mime", "body_too_large", "30 MB"), "552 5.3.4 30 MB"},
 		"no provider that can carry it":      {&fault.Error{Kind: fault.Unsupported, Code: "feature_unsupported", Param: "mime"}, "554 5.6.3"},

@@ -43,6 +43,9 @@ var include = regexp.MustCompile(`\{\{~?>\s*([A-Za-z0-9-]+)\s*~?\}\}`)
 // is an error, so that a mistyped name is found.
 func Read(dir fs.FS) (map[string]template.Source, error) {
 	entries, err := fs.ReadDir(dir, ".")
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]template.Source{}, nil // there may be one later
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,10 +19,11 @@ import (
 
 // readTemplates reads the directory of templates.
 func readTemplates(c *config.Config) (map[string]template.Source, error) {
-	if c.Mail.Templates.Directory == "" {
-		return nil, fmt.Errorf("mail.templates.directory is not set")
+	dir, err := app.TemplateDir(c.Mail.Templates)
+	if err != nil {
+		return nil, fmt.Errorf("mail.templates.directory: %w", err)
 	}
-	return templatedir.Read(os.DirFS(c.Mail.Templates.Directory))
+	return templatedir.Read(dir)
 }
 
 func checkTemplates(load loader) *cobra.Command {

@@ -94,6 +94,11 @@ func (s *Service) checkBatch(d email.BatchDraft, now time.Time) (*template.Sourc
 		}
 		return nil, err
 	}
+	for i, p := range d.Personalizations {
+		if err := s.Staging.check(p.To, fmt.Sprintf("personalizations[%d].to", i), s.ascii); err != nil {
+			return nil, err
+		}
+	}
 	return source, d.Check(now, func(data json.RawMessage) (*template.Content, error) { return s.content(source, data) })
 }
 

@@ -35,7 +35,7 @@ const (
 // schedule says when a message that no provider accepted is retried. After the last retry the
 // message fails for good, unless a person retries it.
 var schedule = worker.Backoff{
-	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
+	5 * time.Second, 20 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
 }
 
 // Options configures a Service.
@@ -48,9 +48,11 @@ type Options struct {
 	Templates ports.Templates
 	Renderer  ports.TemplateRenderer
 	// MIME reads the messages that are handed over as MIME. It may be nil if none are.
-	MIME     ports.MIMEReader
-	Clock    ports.Clock
-	IDs      ports.IDs
+	MIME  ports.MIMEReader
+	Clock ports.Clock
+	IDs   ports.IDs
+	// Staging restricts the recipients. Its Wrap was applied to the Mailers.
+	Staging  Staging
 	From     email.Address  // default for drafts without a sender
 	Delivery email.Delivery // default for drafts without a delivery promise
 	// Retention is how long the text and the files of a message are kept after it was accepted,
@@ -86,6 +88,7 @@ type Service struct {
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
 	running  guard.Group
+	backlog  backlog
 	lease    time.Duration
 }
 
@@ -223,7 +226,7 @@ func (s *Service) ascii(address string) string {
 }
 
 // checkMailboxes returns Invalid if two recipients are one mailbox, though their addresses are not
-// spelled the same.
+// spelled the same, or if one is not allowed.
 func (s *Service) checkMailboxes(d email.Draft) error {
 	seen := map[string]bool{}
 	for _, list := range []struct {
@@ -236,6 +239,9 @@ func (s *Service) checkMailboxes(d email.Draft) error {
 				return fault.InvalidParam(fmt.Sprintf("%s[%d]", list.name, i), "duplicate_recipient", "an address may stand only once in to, cc and bcc")
 			}
 			seen[mailbox] = true
+		}
+		if err := s.Staging.check(list.addresses, list.name, s.ascii); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -158,7 +158,7 @@ func TestAnUnavailableProviderIsSkippedUnlessAllAre(t *testing.T) {
 
 func TestAMessageFailsAfterTheScheduleAndIsSentByARetry(t *testing.T) {
 	within(t, always(fault.Unavailable), func(try int) error {
-		if try <= 8 {
+		if try <= 10 {
 			return fault.New(fault.Unavailable, "scripted", "")
 		}
 		return nil
@@ -167,7 +167,7 @@ func TestAMessageFailsAfterTheScheduleAndIsSentByARetry(t *testing.T) {
 		<-time.After(40 * time.Hour)
 		m = r.get(t, m.ID)
 		equal(t, "status after the last attempt", m.Status, email.Failed)
-		equal(t, "number of attempts at two providers", len(m.Attempts), 16)
+		equal(t, "number of attempts at two providers", len(m.Attempts), 20)
 		if _, err := r.Cancel(t.Context(), tenant, m.ID); fault.From(err).Code != "unexpected_state" {
 			t.Errorf("cancel of a failed message: error %v, want code unexpected_state", err)
 		}

@@ -92,7 +92,7 @@ func TestThatAnEmailIsSetAsideIsTold(t *testing.T) {
 		synctest.Wait()
 		got := p.lines()
 		if last := got[len(got)-1]; !strings.HasPrefix(last, `ERROR msg="email is set aside after its last attempt" email=_ tenant=default attempt=_ provider=second`) ||
-			!strings.Contains(last, "code=connection_failed") || !strings.Contains(last, "attempts=16") {
+			!strings.Contains(last, "code=connection_failed") || !strings.Contains(last, "attempts=20") {
 			t.Errorf("%s", strings.Join(got, "\n"))
 		}
 	})

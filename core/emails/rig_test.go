@@ -27,11 +27,13 @@ type mailer struct {
 	name     string
 	features email.Features
 
-	mu    sync.Mutex
-	down  error // what Available says
-	fail  func(try int) error
-	tries int
-	sent  map[string]int // copies of each message
+	mu   sync.Mutex
+	down error // what Available says
+	fail func(try int) error
+	// sending, if set, is called with each message.
+	sending func(email.Message)
+	tries   int
+	sent    map[string]int // copies of each message
 }
 
 func (m *mailer) Name() string             { return m.name }
@@ -49,6 +51,9 @@ func (m *mailer) Send(_ context.Context, msg email.Message) (email.Receipt, erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tries++
+	if m.sending != nil {
+		m.sending(msg)
+	}
 	if m.fail != nil {
 		err := m.fail(m.tries)
 		if err != nil && !fault.Is(err, fault.UnknownOutcome) {

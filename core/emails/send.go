@@ -123,6 +123,9 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		})
 		return
 	}
+	if serr == nil {
+		s.drain(ctx, providers[0])
+	}
 	_ = s.endAttempt(ctx, &st, outcome{id, receipt, serr}) // saveOutcome logs a failure; the lease expires
 }
 
@@ -232,6 +235,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		return
 	}
 	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
+	s.wait(st, o, after)
 }
 
 // addNoProvider records that no provider can carry the message, as an attempt without a provider.

@@ -13,24 +13,24 @@ import (
 func TestAMessageThatNoProviderCanCarry(t *testing.T) {
 	tests := []struct {
 		name     string
-		then     func(t *testing.T, p *post, id string) error // when it was tried four times
+		then     func(t *testing.T, p *post, id string) error // when it was tried six times
 		status   email.Status
 		attempts int
 	}{
-		{"is given up in the end", func(*testing.T, *post, string) error { return nil }, email.Failed, 8},
+		{"is given up in the end", func(*testing.T, *post, string) error { return nil }, email.Failed, 10},
 		{"can be canceled meanwhile", func(t *testing.T, p *post, id string) error {
 			_, err := p.Cancel(t.Context(), tenant, id)
 			return err
-		}, email.Canceled, 4},
+		}, email.Canceled, 6},
 		{"can be erased meanwhile", func(t *testing.T, p *post, _ string) error {
 			ada := user.Person{Tenant: tenant, Emails: []string{"ada@example.com"}}
 			return p.PersonalObjects(t.Context(), ada, func(int) error { return nil }, func(tr user.PersonalObject) error { return tr.Erase(t.Context()) })
-		}, email.Canceled, 4},
+		}, email.Canceled, 6},
 		{"goes out when its provider is back", func(t *testing.T, p *post, _ string) error {
 			p.stop()
 			p.open(t, p.first, p.second)
 			return nil
-		}, email.Sent, 5},
+		}, email.Sent, 7},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestAMessageThatNoProviderCanCarry(t *testing.T) {
 				if err != nil || m.Status != tt.status || len(m.Attempts) != tt.attempts || p.first.tried() != 0 {
 					t.Errorf("%s after %q, %v; want %s after %d attempts", m.Status, outcomes(m), err, tt.status, tt.attempts)
 				}
-				for _, a := range m.Attempts[:min(4, len(m.Attempts))] {
+				for _, a := range m.Attempts[:min(6, len(m.Attempts))] {
 					if a.Provider != "" || a.Outcome != email.NotAccepted || a.Code != "no_provider" || a.EndedAt.IsZero() {
 						t.Errorf("%+v", a)
 					}

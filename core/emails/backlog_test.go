@@ -1,0 +1,151 @@
+package emails_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+)
+
+// outage is a failure of a provider that ends at a time.
+func outage(until time.Time, kind fault.Kind) func(int) error {
+	return func(int) error {
+		if time.Now().Before(until) {
+			return fault.New(kind, "scripted", "")
+		}
+		return nil
+	}
+}
+
+func TestAShortOutageDelaysAMessageByLessThanHalfAMinute(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		end := time.Now().Add(8 * time.Second)
+		r.first.fail, r.second.fail = outage(end, fault.Unavailable), outage(end, fault.Unavailable)
+		m := r.accept(t, draft())
+		<-time.After(30 * time.Second)
+		equal(t, "status", r.get(t, m.ID).Status, email.Sent)
+	})
+}
+
+func TestABacklogIsSentAtOnceWhenAProviderRecovers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kind fault.Kind
+	}{
+		{"from an outage", fault.Unavailable},
+		{"from a key that was refused", fault.Unauthorized},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, nil, nil, nil, func(t *testing.T, r rig) {
+				end := time.Now().Add(time.Hour)
+				r.first.fail, r.second.fail = outage(end, tt.kind), outage(end, tt.kind)
+				var order orderOf
+				r.first.sending = order.note
+				var all []email.Message
+				for range 100 {
+					all = append(all, r.accept(t, draft()))
+					<-time.After(30 * time.Second)
+				}
+				<-time.After(time.Until(end) + time.Second)
+				r.accept(t, draft()) // it finds that the provider works
+				<-time.After(5 * time.Second)
+				for i, m := range all {
+					if got := r.get(t, m.ID); got.Status != email.Sent {
+						t.Errorf("message %d is %s five seconds after the outage, want %s", i, got.Status, email.Sent)
+					}
+					equal(t, "copies", r.first.copies(m.ID)+r.second.copies(m.ID), 1)
+				}
+				if young, old := order.index(all[90].ID), order.index(all[10].ID); young < old {
+					t.Errorf("an older message was sent as number %d, after a younger one, %d", old, young)
+				}
+			})
+		})
+	}
+}
+
+// orderOf notes the order in which messages are sent.
+type orderOf struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (o *orderOf) note(m email.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ids = append(o.ids, m.ID)
+}
+
+// index returns the place of the last attempt to send a message.
+func (o *orderOf) index(id string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := -1
+	for i, other := range o.ids {
+		if other == id {
+			last = i
+		}
+	}
+	return last
+}
+
+func TestAMessageThatAProviderAskedToWaitWithIsNotSentEarlier(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		asks := &fault.Error{Kind: fault.RateLimited, Code: "rate_limit", RetryAfter: 10 * time.Minute}
+		r.first.fail = func(try int) error {
+			if try == 1 {
+				return asks
+			}
+			return nil
+		}
+		r.second.fail = func(try int) error {
+			if try == 1 {
+				return asks
+			}
+			return nil
+		}
+		m := r.accept(t, draft())
+		<-time.After(time.Minute)
+		other := r.accept(t, draft())
+		<-time.After(time.Minute)
+		equal(t, "status of another message", r.get(t, other.ID).Status, email.Sent)
+		equal(t, "status before the provider's time", r.get(t, m.ID).Status, email.Queued)
+		<-time.After(10 * time.Minute)
+		equal(t, "status after it", r.get(t, m.ID).Status, email.Sent)
+	})
+}
+
+func TestARecoveredProviderGetsOnlyWhatItCanCarry(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		r.second.fail = outage(time.Now().Add(time.Hour), fault.Unavailable)
+		m := r.accept(t, tagged()) // the first has no tags
+		<-time.After(10 * time.Minute)
+		before := len(r.get(t, m.ID).Attempts)
+		for range 20 {
+			r.accept(t, draft())
+			<-time.After(time.Second)
+		}
+		equal(t, "attempts after messages that the other provider sent", len(r.get(t, m.ID).Attempts), before)
+	})
+}
+
+func TestACanceledMessageStaysCanceledWhenAProviderRecovers(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		end := time.Now().Add(10 * time.Minute)
+		r.first.fail, r.second.fail = outage(end, fault.Unavailable), outage(end, fault.Unavailable)
+		m := r.accept(t, draft())
+		<-time.After(2 * time.Minute)
+		if _, err := r.Cancel(context.Background(), tenant, m.ID); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Minute)
+		r.accept(t, draft())
+		<-time.After(time.Minute)
+		synctest.Wait()
+		equal(t, "status", r.get(t, m.ID).Status, email.Canceled)
+		equal(t, "copies", r.first.copies(m.ID)+r.second.copies(m.ID), 0)
+	})
+}
