@@ -152,11 +152,12 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 // mailbox returns an address of an envelope, which the library has taken out of its quotes, as it must be
-// written. ok is false for one that is not that of a mailbox, or not in ASCII: SMTPUTF8 is not offered.
+// written. ok is false for one that is not that of a mailbox, that has a second @, which servers read in
+// different ways, or that is not in ASCII: SMTPUTF8 is not offered.
 func mailbox(address string) (written string, ok bool) {
 	written = email.Mailbox(address)
 	ascii := !strings.ContainsFunc(address, func(r rune) bool { return r > unicode.MaxASCII })
-	return written, ascii && email.CheckAddress(written) == nil
+	return written, ascii && strings.Count(address, "@") == 1 && email.CheckAddress(written) == nil
 }
 
 // Data implements smtp.Session. The answer to a message that is on disk is an error of the library's, too,
