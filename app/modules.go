@@ -188,7 +188,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailers []por
 		}
 		bounded := resilience.NewMailer(mailer, withPolicy(p, s, roleMail(i == len(c.Mail.Providers)-1)))
 		under.calls = append(under.calls, bounded.Underway)
-		mailers = append(mailers, staging(c).Wrap(bounded))
+		mailers = append(mailers, senders(c).Wrap(staging(c).Wrap(bounded)))
 		s.metrics.AddMailEvents(name, emails.Results()...)
 		if catches, ok := mailer.(*catchermail.Catcher); ok && catcher == nil {
 			catcher = catches
@@ -233,7 +233,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	return emails.New(emails.Options{
 		Templates: templates, Renderer: renderer, MIME: mimeread.Reader{},
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		Staging: staging(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
+		Staging: staging(c), Senders: senders(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
@@ -243,6 +243,10 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 func staging(c *config.Config) emails.Staging {
 	to, _ := email.ParseAddress(c.Mail.RedirectTo) // checked by the configuration; empty means none
 	return emails.Staging{Sandbox: c.Mail.Sandbox, RedirectTo: to, Allowed: c.Mail.AllowedRecipients}
+}
+
+func senders(c *config.Config) emails.Senders {
+	return emails.Senders{Domains: c.Mail.FromDomains, Allowed: c.Mail.Senders}
 }
 
 // TemplateDir returns the directory of templates. The default one need not be there.

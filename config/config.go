@@ -66,6 +66,12 @@ type Mail struct {
 	Delivery  email.Delivery `config:"delivery"` // if a message names none
 	Templates Templates      `config:"templates"`
 	SMTP      SMTP           `config:"smtp"`
+	// FromDomains are the domains that a provider sends for, by its name. A provider that is not named
+	// sends for all.
+	FromDomains map[string][]string `config:"from_domains"`
+	// Senders are the addresses, and domains as *@shop.example, that a tenant may send as, by its name.
+	// A tenant that is not named may send as any.
+	Senders map[string][]string `config:"senders"`
 	// Sandbox accepts mail and calls no provider.
 	Sandbox bool `config:"sandbox"`
 	// RedirectTo gets all mail in place of its recipients; empty for nobody.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"patchbay/config/setting"
 	"patchbay/core/email"
@@ -70,9 +71,16 @@ func (s *source) checkSettings(c *Config) {
 	s.require(err == nil, "mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
 	_, err = email.ParseAddress(c.Mail.RedirectTo)
 	s.require(err == nil || c.Mail.RedirectTo == "", "mail.redirect_to", "%q is not an address such as staging@example.com", c.Mail.RedirectTo)
-	for i, one := range c.Mail.AllowedRecipients {
-		_, err := email.ParseAddress(strings.Replace(one, "*@", "any@", 1))
-		s.require(err == nil, fmt.Sprintf("mail.allowed_recipients[%d]", i), "%q is neither an address such as ada@example.com nor a domain such as *@example.com", one)
+	s.checkAddresses("mail.allowed_recipients", c.Mail.AllowedRecipients)
+	for tenant, list := range c.Mail.Senders {
+		s.checkAddresses("mail.senders."+tenant, list)
+	}
+	for name, domains := range c.Mail.FromDomains {
+		path := "mail.from_domains." + name
+		s.require(slices.Contains(c.Mail.Providers, name), path, "%q is not in mail.providers", name)
+		for i, domain := range domains {
+			s.require(plainAddress("any@"+domain), fmt.Sprintf("%s[%d]", path, i), "%q is not a domain such as shop.example, in ASCII", domain)
+		}
 	}
 	s.require(len(c.Payments.Currencies) > 0, "payments.currencies", "must name at least one currency")
 	for i, currency := range c.Payments.Currencies {
@@ -142,4 +150,18 @@ func (s *source) checkStandby(c *Config, kinds map[string]setting.Type) {
 	s.require(c.Storage.StandbyMaxLag >= time.Second, "storage.standby_max_lag", "must be at least 1s")
 	s.require(r == 0 || r >= idempotency.Kept, "storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
 	s.require(c.Storage.Spool != "", "storage.spool", "must name a file, such as data/spool.db, or be off")
+}
+
+// checkAddresses checks a list of addresses, and of domains as *@example.com.
+func (s *source) checkAddresses(path string, list []string) {
+	for i, one := range list {
+		s.require(plainAddress(strings.Replace(one, "*@", "any@", 1)), fmt.Sprintf("%s[%d]", path, i),
+			"%q is neither an address such as ada@example.com nor a domain such as *@example.com, in ASCII", one)
+	}
+}
+
+// plainAddress reports whether a text is an address in ASCII, without a name.
+func plainAddress(text string) bool {
+	a, err := email.ParseAddress(text)
+	return err == nil && a.Email == text && !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }

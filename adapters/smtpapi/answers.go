@@ -63,6 +63,9 @@ func answerTo(err error) *refusal {
 		}
 		return refuse(554, 5, 6, 0, code, cmp.Or(f.Message, "the message is not valid"))
 	case fault.Unsupported:
+		if sender {
+			return refuse(550, 5, 7, 1, code, "no provider sends for this sender")
+		}
 		if f.Param == "attachments" {
 			return refuse(552, 5, 3, 4, code, "no provider can carry a message with files this large")
 		}

@@ -207,19 +207,20 @@ func TestAnswersToWhatIsNotAccepted(t *testing.T) {
 		err    error
 		answer string
 	}{
-		"a sender that is refused":           {fault.New(fault.Refused, "from_not_allowed", "the tenant may not send from this domain"), "550 5.7.1 the tenant may not"},
-		"a sender that is none":              {fault.InvalidParam("from", "invalid_address", "no address"), "550 5.7.1 no address"},
-		"a recipient of another's":           {fault.InvalidParam("bcc[0]", "recipient_not_allowed", "not here"), "550 5.7.1 not here"},
-		"no mail":                            {fault.InvalidParam("mime", "invalid_mime", "no mail"), "554 5.6.0 no mail"},
-		"too large":                          {fault.InvalidParam("mime", "body_too_large", "30 MB"), "552 5.3.4 30 MB"},
-		"no provider that can carry it":      {&fault.Error{Kind: fault.Unsupported, Code: "feature_unsupported", Param: "mime"}, "554 5.6.3"},
-		"too large for any provider":         {&fault.Error{Kind: fault.Unsupported, Code: "feature_unsupported", Param: "attachments"}, "552 5.3.4"},
-		"an erased message":                  {fault.New(fault.Conflict, "message_erased", "erased"), "554 5.7.1"},
-		"the store is not available":         {fault.New(fault.Unavailable, "store_unavailable", "db.internal is down"), "451 4.3.0"},
-		"the spool is full":                  {fault.New(fault.Unavailable, "spool_full", "db.internal"), "451 4.3.0"},
-		"nobody knows whether it is on disk": {fault.New(fault.UnknownOutcome, "lost", "db.internal"), "451 4.3.0"},
-		"too much at once":                   {fault.New(fault.Overloaded, "overloaded", ""), "451 4.3.0"},
-		"a mistake of ours":                  {fault.New(fault.Internal, "internal", "db.internal"), "451 4.3.0"},
+		"a sender that is refused":            {fault.New(fault.Refused, "from_not_allowed", "the tenant may not send from this domain"), "550 5.7.1 the tenant may not"},
+		"a sender that is none":               {fault.InvalidParam("from", "invalid_address", "no address"), "550 5.7.1 no address"},
+		"a recipient of another's":            {fault.InvalidParam("bcc[0]", "recipient_not_allowed", "not here"), "550 5.7.1 not here"},
+		"no mail":                             {fault.InvalidParam("mime", "invalid_mime", "no mail"), "554 5.6.0 no mail"},
+		"too large":                           {fault.InvalidParam("mime", "body_too_large", "30 MB"), "552 5.3.4 30 MB"},
+		"a sender for whom no provider sends": {&fault.Error{Kind: fault.Unsupported, Code: "feature_unsupported", Param: "from"}, "550 5.7.1"},
+		"no provider that can carry it":       {&fault.Error{Kind: fault.Unsupported, Code: "feature_unsupported", Param: "mime"}, "554 5.6.3"},
+		"too large for any provider":          {&fault.Error{Kind: fault.Unsupported, Code: "feature_unsupported", Param: "attachments"}, "552 5.3.4"},
+		"an erased message":                   {fault.New(fault.Conflict, "message_erased", "erased"), "554 5.7.1"},
+		"the store is not available":          {fault.New(fault.Unavailable, "store_unavailable", "db.internal is down"), "451 4.3.0"},
+		"the spool is full":                   {fault.New(fault.Unavailable, "spool_full", "db.internal"), "451 4.3.0"},
+		"nobody knows whether it is on disk":  {fault.New(fault.UnknownOutcome, "lost", "db.internal"), "451 4.3.0"},
+		"too much at once":                    {fault.New(fault.Overloaded, "overloaded", ""), "451 4.3.0"},
+		"a mistake of ours":                   {fault.New(fault.Internal, "internal", "db.internal"), "451 4.3.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -236,6 +236,8 @@ type Features struct {
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
 	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
+	// FromDomains are the domains of From that the provider sends for, empty for all.
+	FromDomains []string
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
@@ -281,6 +283,8 @@ func (f Features) Carry(m Message) error {
 		lacks = "personalizations"
 	case len(m.Personalizations) == 0 && m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
 		lacks = "templateId"
+	case !f.sendsFor(m.From):
+		lacks = "from"
 	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"
 	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
@@ -307,6 +311,15 @@ func (f Features) Carry(m Message) error {
 // Stores reports whether the provider stores a template.
 func (f Features) Stores(template string) bool {
 	return template != "" && f.Templates != nil && f.Templates(template)
+}
+
+// sendsFor reports whether the provider sends for the domain of an address.
+func (f Features) sendsFor(from Address) bool {
+	if len(f.FromDomains) == 0 {
+		return true
+	}
+	domain := from.Email[strings.LastIndexByte(from.Email, '@')+1:]
+	return slices.ContainsFunc(f.FromDomains, func(one string) bool { return strings.EqualFold(one, domain) })
 }
 
 // needsUTF8 returns the field with an address whose local part is not ASCII, or "".

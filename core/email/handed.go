@@ -29,7 +29,8 @@ type Apart struct {
 
 // Parts is a message in the format of Internet mail, taken apart.
 type Parts struct {
-	From, To, Cc, ReplyTo []Address
+	From, To, Cc, ReplyTo []Address // From is one
+	Sender                []Address // of the header Sender, if it has one
 	Subject, HTML, Text   string
 	Headers               map[string]string // those that no other field is made from
 	Attachments           []Attachment
@@ -141,6 +142,8 @@ func (d Draft) NeedsOf(now time.Time) *Apart {
 func (f Features) lacksForMIME(m Message) string {
 	apart := m.Envelope.Apart
 	switch {
+	case !f.sendsFor(m.From):
+		return "from"
 	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
 		return "to"
 	case f.MIME && exceeds(f.MaxMIME, m.AttachmentBytes()):
@@ -186,7 +189,7 @@ func (p Parts) Addressed(recipients []string) (d Draft, whole bool) {
 	}
 	if len(p.From) > 0 {
 		d.From = p.From[0].shown()
-		whole = whole && len(p.From) == 1 && d.From == p.From[0]
+		whole = whole && d.From == p.From[0]
 	}
 	for _, a := range p.ReplyTo {
 		if a.check("") == nil && !slices.Contains(d.ReplyTo, a) {

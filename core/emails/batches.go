@@ -111,6 +111,9 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 	var queue string
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
+		if err := s.Senders.check(tenant, s.ascii(m.From.Email)); err != nil {
+			return batch{}, err
+		}
 		if err := s.checkFeatures(m); err != nil {
 			return batch{}, err
 		}

@@ -53,6 +53,7 @@ type Options struct {
 	IDs   ports.IDs
 	// Staging restricts the recipients. Its Wrap was applied to the Mailers.
 	Staging  Staging
+	Senders  Senders        // its Wrap was applied to the Mailers
 	From     email.Address  // default for drafts without a sender
 	Delivery email.Delivery // default for drafts without a delivery promise
 	// Retention is how long the text and the files of a message are kept after it was accepted,
@@ -165,6 +166,9 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 // of the queue once the store is back.
 func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) {
 	now := st.message.CreatedAt
+	if err := s.Senders.check(st.message.Tenant, s.ascii(st.message.From.Email)); err != nil {
+		return email.Message{}, err
+	}
 	if err := s.checkFeatures(st.message); err != nil {
 		return email.Message{}, err
 	}

@@ -37,6 +37,9 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	if parts.Forbidden != "" {
 		return email.Message{}, false, fault.InvalidParam("headers", "forbidden_header", "a header would tell a provider what to do with the message")
 	}
+	if err := s.checkSenders(tenant, h, parts); err != nil {
+		return email.Message{}, false, err
+	}
 	d, whole := parts.Addressed(h.Recipients)
 	d.Envelope = &email.Envelope{Sender: h.Sender}
 	if whole {
@@ -44,6 +47,21 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	}
 	d.Attachments = []email.Attachment{email.MIMEFile(h.Raw)}
 	return s.Accept(ctx, tenant, d, keyOf(tenant, h, parts))
+}
+
+// checkSenders returns Invalid if the tenant may not send as one of the senders of a message beside that
+// in From: in the envelope, or in the header Sender.
+func (s *Service) checkSenders(tenant string, h Handover, p email.Parts) error {
+	senders := p.Sender
+	if h.Sender != "" {
+		senders = append(senders, email.Address{Email: h.Sender})
+	}
+	for _, a := range senders {
+		if err := s.Senders.check(tenant, s.ascii(a.Email)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keyOf returns the idempotency key of a message that is handed over: of the caller, the Message-ID or

@@ -105,7 +105,8 @@ func TestAProviderThatCannotCarryAHandedOverMessageIsNotAsked(t *testing.T) {
 		in       emails.Handover
 		lacks    string // empty if it is carried
 	}{
-		"a plain text":          {email.Features{}, handover(), ""},
+		"a plain text": {email.Features{}, handover(), ""},
+		"a domain that the provider does not send for": {with(func(f *email.Features) { f.FromDomains = []string{"club.example"} }), handover(), "from"},
 		"a signature":           {all, handover("DKIM-Signature: v=1", "", "Hello"), "mime"},
 		"a signature, and MIME": {email.Features{MIME: true}, handover("DKIM-Signature: v=1", "", "Hello"), ""},
 		"more bytes of MIME than the provider takes": {email.Features{MIME: true, MaxMIME: 100}, handover(), "attachments"},
@@ -223,6 +224,40 @@ func TestAHandedOverMessageIsErasedAndPurged(t *testing.T) {
 		equal(t, "parts of an old message", h.parts(t), 0)
 		equal(t, "text of an old message", h.get(t, old.ID).MIME() == nil, true)
 	})
+}
+
+func TestATenantHandsOverOnlyAsItsSenders(t *testing.T) {
+	from := func(sender string, lines ...string) emails.Handover {
+		h := handover(lines...)
+		h.Sender = sender
+		return h
+	}
+	for name, c := range map[string]struct {
+		allowed []string
+		in      emails.Handover
+		refused bool
+	}{
+		"its own":                       {[]string{"*@example.com"}, from("bounces@example.com"), false},
+		"nothing to be returned":        {[]string{"*@example.com"}, from(""), false},
+		"another's in From":             {[]string{"*@club.example"}, from("a@club.example"), true},
+		"another's in the envelope":     {[]string{"*@example.com"}, from("a@club.example"), true},
+		"another's in Sender":           {[]string{"*@example.com"}, from("", "Sender: boss@club.example", "", "Hello"), true},
+		"another's beside its own":      {[]string{"*@example.com"}, emails.Handover{Recipients: []string{"ada@example.com"}, Raw: []byte("From: a@example.com, boss@club.example\r\n\r\nHello\r\n")}, true},
+		"a tenant that is not confined": {nil, from("a@club.example"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, 0, nil, func(t *testing.T, h *house) {
+				h.provider.features.MIME = true
+				if c.allowed != nil {
+					h.Senders = emails.Senders{Allowed: map[string][]string{tenant: c.allowed}}
+				}
+				_, _, err := h.HandOver(t.Context(), tenant, c.in)
+				if got := fault.Is(err, fault.Invalid) && fault.From(err).Param == "from"; got != c.refused || err != nil && !got {
+					t.Errorf("error %v, want refused for its sender: %t", err, c.refused)
+				}
+			})
+		})
+	}
 }
 
 func TestAHandedOverMessageThatIsNoneIsRefused(t *testing.T) {

@@ -18,7 +18,8 @@ type Staging struct {
 	Sandbox bool
 	// RedirectTo gets every message in place of its recipients, unless it is the zero Address.
 	RedirectTo email.Address
-	// Allowed are the only recipients: addresses, or domains as *@example.com. Empty means all.
+	// Allowed are the only recipients: addresses, or domains as *@example.com, in ASCII. Empty means
+	// all.
 	Allowed []string
 }
 
@@ -43,9 +44,7 @@ func (g Staging) check(to []email.Address, param string, ascii func(string) stri
 		return nil
 	}
 	for i, a := range to {
-		address := strings.ToLower(ascii(a.Email))
-		domain := "*" + address[strings.LastIndexByte(address, '@'):]
-		if !slices.ContainsFunc(g.Allowed, func(one string) bool { one = strings.ToLower(ascii(one)); return one == address || one == domain }) {
+		if !matches(g.Allowed, ascii(a.Email)) {
 			return fault.InvalidParam(fmt.Sprintf("%s[%d]", param, i), "recipient_not_allowed", "mail of this installation goes to the recipients in mail.allowed_recipients alone")
 		}
 	}

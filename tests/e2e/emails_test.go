@@ -85,7 +85,6 @@ func TestEmail(t *testing.T) {
 			"to": []string{"ada@example.com"}, "subject": "Later", "text": "Later", "sendAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		})
 		path := "/api/emails/" + later.Text("id")
-		g.Do(t, "POST", path+"/retry", nil).HasStatus(t, 409, "retry of a queued message")
 		if got := g.Do(t, "POST", path+"/cancel", nil); got.Status != 200 || got.Text("status") != "canceled" {
 			t.Errorf("got %d %s, want 200, canceled", got.Status, got.Body)
 		}
@@ -93,6 +92,16 @@ func TestEmail(t *testing.T) {
 		if list := g.Do(t, "GET", "/api/emails?status=canceled", nil); len(list.Data()) != 1 {
 			t.Errorf("got %s, want 1 item", list.Body)
 		}
+	})
+
+	t.Run("is sent before its time by a retry", func(t *testing.T) {
+		later := g.Do(t, "POST", "/api/emails", object{
+			"to": []string{"ada@example.com"}, "subject": "Later", "text": "Later", "sendAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		})
+		path := "/api/emails/" + later.Text("id")
+		g.Do(t, "POST", path+"/retry", nil).HasStatus(t, 202, "retry of a waiting message")
+		sent(t, g, later.Text("id"))
+		g.Do(t, "POST", path+"/retry", nil).HasStatus(t, 409, "retry of a message that is sent")
 	})
 
 	t.Run("is in the feed", func(t *testing.T) {

@@ -71,7 +71,7 @@ func (r *reading) readBody(raw []byte) {
 
 // single are the fields that a message has once, and that the fields of email.Parts are made from.
 var single = map[string]bool{
-	"from": true, "to": true, "cc": true, "reply-to": true, "subject": true, "message-id": true, "date": true,
+	"from": true, "to": true, "cc": true, "reply-to": true, "subject": true, "message-id": true, "date": true, "sender": true,
 }
 
 // ignored are the fields that say nothing of the message itself: how it came here, and its encoding,
@@ -98,7 +98,7 @@ func (r *reading) readHeader(fields []rfc5322.Field) error {
 		}
 		seen[name] = true
 	}
-	if len(r.From) == 0 {
+	if len(r.From) != 1 { // of several, another one than the first might be shown
 		return fault.InvalidParam("from", "from_missing", "the message needs one sender, in its header From")
 	}
 	return nil
@@ -118,6 +118,9 @@ func (r *reading) readField(name, value string) {
 		r.MessageID = strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">")
 	case "from":
 		r.From = r.addresses(value)
+	case "sender":
+		r.Sender = r.addresses(value)
+		r.lose("the header sender")
 	case "to":
 		r.To = r.addresses(value)
 	case "cc":

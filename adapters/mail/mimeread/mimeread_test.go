@@ -120,6 +120,7 @@ func TestWhatIsNoMailIsRefused(t *testing.T) {
 		"nothing":                          {},
 		"no sender":                        lines("To: ada@example.com", "", "Hello"),
 		"two senders' headers":             lines("From: a@example.com", "From: b@example.com", "", "Hello"),
+		"two senders":                      lines("From: a@example.com, b@example.com", "", "Hello"),
 		"two subjects":                     with("Subject: other", "", "Hello"),
 		"a line that is no field":          with("no field", "", "Hello"),
 		"a continuation at the start":      lines(" From: a@example.com", "", "Hello"),

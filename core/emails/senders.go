@@ -1,0 +1,60 @@
+package emails
+
+import (
+	"slices"
+	"strings"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Senders says who may send as whom, and by which provider.
+type Senders struct {
+	// Domains are the domains that a provider sends for, by its name: shop.example. A provider that is
+	// not in it sends for all.
+	Domains map[string][]string
+	// Allowed are the senders that a tenant may name, by its name: addresses, or domains as
+	// *@shop.example. A tenant that is not in it may name any.
+	Allowed map[string][]string
+}
+
+// Wrap returns a provider that carries only what is from one of its domains.
+func (s Senders) Wrap(m ports.Mailer) ports.Mailer {
+	if domains, ok := s.Domains[m.Name()]; ok {
+		return sendsFor{m, domains}
+	}
+	return m
+}
+
+// check returns Invalid if the tenant may not send as this sender. from is in ASCII.
+func (s Senders) check(tenant, from string) error {
+	allowed, restricted := s.Allowed[tenant]
+	if !restricted || matches(allowed, from) {
+		return nil
+	}
+	return fault.InvalidParam("from", "sender_not_allowed", "this tenant may not send as this sender; see mail.senders")
+}
+
+// matches reports whether an address is in a list of addresses, and of domains as *@example.com.
+// Their case does not count.
+func matches(list []string, address string) bool {
+	domain := "*" + address[strings.LastIndexByte(address, '@'):]
+	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) || strings.EqualFold(one, domain) })
+}
+
+// sendsFor is a provider that sends for some domains only.
+type sendsFor struct {
+	ports.Mailer
+	domains []string
+}
+
+// Available implements ports.Availability.
+func (s sendsFor) Available() error { return ports.Available(s.Mailer) }
+
+// Features implements ports.Mailer.
+func (s sendsFor) Features() email.Features {
+	f := s.Mailer.Features()
+	f.FromDomains = s.domains
+	return f
+}
