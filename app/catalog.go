@@ -69,25 +69,3 @@ func (s environment) environmentFor(p config.Provider) provider.Environment {
 		Existing: s.existing, Journal: s.journal, Secrets: s.webhookSecrets(p), Endpoint: s.endpoint, Approval: s.approval, Wake: s.wake,
 	}
 }
-
-// TemplateTarget is a mail provider that stores a template.
-type TemplateTarget struct {
-	Provider string   // as configured
-	ID       string   // of the template there
-	Helpers  []string // that a template may use there
-}
-
-// TemplateTargets returns the configured mail providers that store a template.
-func TemplateTargets(c *config.Config, template string) (targets []TemplateTarget) {
-	for _, name := range c.Mail.Providers {
-		p := c.Provider[name]
-		stores, ok := p.Settings.(setting.StoresTemplates)
-		if !ok {
-			continue
-		}
-		if id := stores.TemplateIDs()[template]; id != "" {
-			targets = append(targets, TemplateTarget{Provider: name, ID: id, Helpers: p.From.(provider.Mail).TemplateHelpers})
-		}
-	}
-	return targets
-}

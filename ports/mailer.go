@@ -21,6 +21,9 @@ type Mailer interface {
 	// for its sender; another may accept it. Unauthorized, QuotaExceeded: the account is at fault.
 	// Unavailable, RateLimited: proved not accepted. Canceled: given up before a byte was
 	// sent. Unsupported: see Features; nothing was sent. UnknownOutcome: it may have been sent.
+	//
+	// A message with Personalizations goes out as one call, each copy to its recipients alone. Invalid
+	// then says nothing of the copies: each may be sent by itself.
 	Send(ctx context.Context, m email.Message) (email.Receipt, error)
 }
 

@@ -3,7 +3,7 @@
 // email.
 //
 // The conversation is that of go-smtp of Simon Ser. Below it, a conn gives the library one line at a time,
-// and refuses what must not reach it: see docs/adr/0040-smtp-server.md.
+// and refuses what must not reach it: see docs/adr/0041-smtp-server.md.
 package smtpapi
 
 import (

@@ -1,5 +1,5 @@
 // Package cli implements the command line: serve, check, console, keys, storage, payments,
-// data, simulate, version.
+// templates, data, simulate, version.
 package cli
 
 import (
@@ -69,7 +69,7 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 		group("keys", "Make, list and revoke API keys", createKey(load), listKeys(load), revokeKey(load)),
 		group("storage", "Create, check, copy and restore the store", storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load)),
 		group("payments", "List and settle payments that need a person", reviewPayments(load), resolvePayment(load)),
-		group("templates", "Check and print email templates", checkTemplates(load), renderTemplate(load)),
+		group("templates", "Check, print and push email templates", checkTemplates(load), renderTemplate(load), pushTemplates(load)),
 		group("data", "Export or erase what is stored about a person", exportData(load), eraseData(load)))
 	addHelp(root)
 	makeStrict(root)

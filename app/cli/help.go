@@ -30,8 +30,12 @@ var helpTexts = map[string]struct{ long, example string }{
 		"  patchbay payments resolve pay_01k0000000000000000000000 --verdict executed --reference pi_1",
 	},
 	"patchbay templates check": {
-		"Check the templates in mail.templates.directory: their syntax, and that each provider which stores one has its helpers.",
+		"Check the templates in mail.templates.directory: their syntax, and that each provider which stores one has its helpers, and has it as it is here.",
 		"  patchbay templates check",
+	},
+	"patchbay templates push": {
+		"Store each template in mail.templates.directory at the providers whose settings have an id for it, as the version that is sent.",
+		"  patchbay templates push",
 	},
 	"patchbay templates render": {
 		"Print what a template says with some data. NAME is that of its files: welcome for welcome.html.hbs.",

@@ -11,9 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/handlebars"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/templatedir"
 	"patchbay/app"
 	"patchbay/config"
+	"patchbay/core/fault"
 	"patchbay/core/template"
 )
 
@@ -27,31 +29,124 @@ func readTemplates(c *config.Config) (map[string]template.Source, error) {
 }
 
 func checkTemplates(load loader) *cobra.Command {
-	return load.command("check", "Check all templates, and name every mistake in them", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+	var local bool
+	cmd := load.command("check", "Check all templates, and name every mistake in them", func(cmd *cobra.Command, c *config.Config, _ []string) error {
 		sources, err := readTemplates(c)
 		if err != nil {
 			return err
 		}
-		mistakes := 0
-		report := func(name, where string, found []handlebars.Mistake) {
-			for _, m := range found {
-				mistakes++
-				cmd.Printf("%s%s: %s\n", name, where, m)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(sources)) {
-			found := handlebars.Check(sources[name], nil)
-			report(name, "", found)
-			for _, target := range app.TemplateTargets(c, name) {
-				if len(found) == 0 {
-					report(name, " at "+target.Provider, handlebars.Check(sources[name], target.Helpers))
-				}
-			}
-		}
-		if mistakes > 0 {
+		if mistakes := printMistakes(cmd, c, sources); mistakes > 0 {
 			return fmt.Errorf("%d templates have %d mistakes", len(sources), mistakes)
 		}
+		if !local {
+			if n := printDrift(cmd, c, sources); n > 0 {
+				return fmt.Errorf("%d templates are not at a provider as they are here; patchbay templates push stores them there", n)
+			}
+		}
 		cmd.Printf("%d templates, no mistakes\n", len(sources))
+		return nil
+	})
+	cmd.Flags().BoolVar(&local, "local", false, "do not ask the providers what they store")
+	return cmd
+}
+
+// printMistakes prints the mistakes of all templates, also at the providers that store them, and
+// returns their number.
+func printMistakes(cmd *cobra.Command, c *config.Config, sources map[string]template.Source) (mistakes int) {
+	report := func(name, where string, found []handlebars.Mistake) {
+		for _, m := range found {
+			mistakes++
+			cmd.Printf("%s%s: %s\n", name, where, m)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		found := handlebars.Check(sources[name], nil)
+		report(name, "", found)
+		for _, target := range app.TemplateTargets(c, name) {
+			if len(found) == 0 {
+				report(name, " at "+target.Provider, handlebars.Check(sources[name], target.Helpers))
+			}
+		}
+	}
+	return mistakes
+}
+
+// eachStored calls do for each template and each provider that stores it and has an API for that;
+// store is nil if it has none. It prints the errors, and returns their number.
+func eachStored(cmd *cobra.Command, c *config.Config, sources map[string]template.Source, do func(source template.Source, target app.TemplateTarget, store provider.TemplateStore) error) (failed int) {
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		for _, target := range app.TemplateTargets(c, name) {
+			store, err := target.Store()
+			if err == nil {
+				err = do(sources[name], target, store)
+			}
+			if err != nil {
+				failed++
+				cmd.Printf("%s at %s: %v\n", name, target.Provider, err)
+			}
+		}
+	}
+	return failed
+}
+
+// printDrift prints the templates that a provider does not have as they are here, and returns their
+// number.
+func printDrift(cmd *cobra.Command, c *config.Config, sources map[string]template.Source) int {
+	return eachStored(cmd, c, sources, func(source template.Source, target app.TemplateTarget, store provider.TemplateStore) error {
+		if store == nil {
+			return nil
+		}
+		version, err := store.ActiveVersion(cmd.Context(), target.ID)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			return fmt.Errorf("there is no template %s", target.ID)
+		case err != nil:
+			return err
+		case version == provider.VersionName(source):
+			return nil
+		case version == "":
+			return fmt.Errorf("no version of %s is active", target.ID)
+		case provider.IsPushed(version):
+			return fmt.Errorf("the version %s of %s was pushed from another source", version, target.ID)
+		}
+		return fmt.Errorf("the version %q of %s was not pushed from here", version, target.ID)
+	})
+}
+
+func pushTemplates(load loader) *cobra.Command {
+	return load.command("push", "Store all templates at the providers that have them", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		sources, err := readTemplates(c)
+		if err != nil {
+			return err
+		}
+		if mistakes := printMistakes(cmd, c, sources); mistakes > 0 {
+			return fmt.Errorf("%d templates have %d mistakes; nothing was pushed", len(sources), mistakes)
+		}
+		failed := eachStored(cmd, c, sources, func(source template.Source, target app.TemplateTarget, store provider.TemplateStore) error {
+			if store == nil {
+				return fmt.Errorf("the provider has no API for templates; store %s there by hand", target.ID)
+			}
+			version := provider.VersionName(source)
+			active, err := store.ActiveVersion(cmd.Context(), target.ID)
+			switch {
+			case err != nil && !fault.Is(err, fault.NotFound):
+				return err
+			case active == version:
+				cmd.Printf("%s at %s: %s has it\n", source.Name, target.Provider, target.ID)
+				return nil
+			}
+			err = store.Push(cmd.Context(), target.ID, source)
+			if fault.Is(err, fault.NotFound) {
+				return fmt.Errorf("there is no template %s; make it there first", target.ID)
+			}
+			if err == nil {
+				cmd.Printf("%s at %s: %s has it now, as %s\n", source.Name, target.Provider, target.ID, version)
+			}
+			return err
+		})
+		if failed > 0 {
+			return fmt.Errorf("%d templates were not pushed", failed)
+		}
 		return nil
 	})
 }

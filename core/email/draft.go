@@ -315,6 +315,11 @@ func (m Message) Lines() []string {
 	for _, a := range m.addresses() {
 		lines = append(lines, a.Name, a.Email)
 	}
+	for _, p := range m.Personalizations {
+		if p.Content != nil {
+			lines = append(lines, p.Content.Subject)
+		}
+	}
 	for _, a := range m.Attachments {
 		lines = append(lines, a.Filename, a.ContentType, a.ContentID)
 	}

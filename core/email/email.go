@@ -419,7 +419,8 @@ func (m *Message) Concerns(theirs func(email string) bool) bool {
 	return slices.ContainsFunc(m.addresses(), func(a Address) bool { return theirs(a.Email) })
 }
 
-// addresses returns the addresses of the sender, of the recipients, and for replies.
+// addresses returns the addresses of the sender, of the recipients, those of the personalizations
+// included, and for replies.
 func (m *Message) addresses() []Address {
 	all := slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo)
 	for _, p := range m.Personalizations {

@@ -12,6 +12,7 @@ const (
 	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322"
 
 	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
+	templated  = " adapters/mail/rfc5322 adapters/handlebars adapters/htmltext" // what a simulator of a mail provider writes mail with
 )
 
 // fx is imported by app alone: everything else has plain constructors.
@@ -59,8 +60,8 @@ var rules = []rule{
 	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
 	{"adapters/simulators/faultserver", "", ""},
 	{"adapters/simulators/mailbox", "", ""},
-	{"adapters/simulators/sendgridsim", simulators + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
-	{"adapters/simulators/mailgunsim", simulators + " adapters/mail/rfc5322", ""},
+	{"adapters/simulators/sendgridsim", simulators + templated, "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
+	{"adapters/simulators/mailgunsim", simulators + templated, ""},
 	{"adapters/simulators/smtpsim", simulators, "github.com/emersion/go-smtp github.com/emersion/go-sasl github.com/xdg-go/scram"},
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 

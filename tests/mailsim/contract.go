@@ -17,6 +17,15 @@ import (
 // Patience is how long the mailers under test must wait for a response.
 const Patience = 2 * time.Second
 
+// TemplateID is the id under which a provider that stores templates must store mailtest.Template,
+// and that its mailer must know as mailtest.StoredTemplate.
+const TemplateID = "d-17"
+
+// Templates are the templates of such a mailer.
+func Templates() map[string]string {
+	return map[string]string{mailtest.StoredTemplate: TemplateID}
+}
+
 // Provider is a simulator of a mail provider.
 type Provider interface {
 	Key() string
@@ -43,11 +52,16 @@ func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open fu
 			Connections: provider.Connections,
 			Kept: func() (all []mailtest.Kept) {
 				for _, l := range provider.Messages() {
-					all = append(all, mailtest.Kept{To: l.To, Variables: l.Variables})
+					kept := mailtest.Kept{To: l.To, Variables: l.Variables}
+					if l.Template != nil {
+						kept.Template, kept.Data = l.Template.Name, l.Template.Variables
+					}
+					all = append(all, kept)
 				}
 				return all
 			},
-			Secrets: []string{provider.Key()},
+			TemplateID: templateID(mailer.Features()),
+			Secrets:    []string{provider.Key()},
 			Fail: func(t *testing.T, f mailtest.Fault, _ *email.Message) {
 				provider.Heal()
 				fault, ok := faults[f]
@@ -83,4 +97,12 @@ func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open fu
 			return h
 		})
 	})
+}
+
+// templateID returns the TemplateID, or nothing for a mailer whose provider stores no templates.
+func templateID(f email.Features) string {
+	if f.Templates == nil {
+		return ""
+	}
+	return TemplateID
 }

@@ -93,7 +93,7 @@ func (s *Server) Standby(t testing.TB) *Server {
 }
 
 func (s *Server) follow() (*Server, error) {
-	dir, err := os.MkdirTemp("", "pg")
+	dir, err := newDir()
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func launch(setup Setup) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pg") // short: the path of a socket has at most 107 bytes
+	dir, err := newDir()
 	if err != nil {
 		return nil, err
 	}

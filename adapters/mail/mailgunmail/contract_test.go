@@ -18,8 +18,10 @@ func TestContract(t *testing.T) {
 	t.Run("verifier", verifierContract)
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
 		sim := mailgunsim.Start(t, mailgunsim.Options{})
+		source := mailtest.Template()
+		sim.Store(mailsim.TemplateID, mailgunsim.Version{Active: true, Tag: "one", Template: source.HTML, Headers: map[string]string{"Subject": source.Subject}})
 		m, err := mailgunmail.New(mailgunmail.Options{
-			Name: "mailgun", Domain: sim.Domain(), APIKey: sim.Key(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
+			Name: "mailgun", Domain: sim.Domain(), APIKey: sim.Key(), Templates: mailsim.Templates(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
 		})
 		if err != nil {
 			t.Fatal(err)

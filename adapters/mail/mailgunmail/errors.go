@@ -28,6 +28,7 @@ var table = []refusal.Rule{
 	{Status: []int{400, 403}, Words: []string{"authorized recipients"}, Means: refusal.RecipientNotAuthorized},
 	{Status: []int{400}, Words: []string{"to parameter"}, Means: refusal.Recipient},
 	{Status: []int{400}, Words: []string{"'to'"}, Means: refusal.Recipient},
+	{Status: []int{400, 404}, Words: []string{"template", "not found"}, Means: refusal.UnknownTemplate},
 	{Status: []int{400, 403}, Words: []string{"limit exceeded", "try again after"}, Means: refusal.RateLimited},
 	{Status: []int{400, 401, 403}, Words: []string{"is not allowed to send"}, Means: refusal.Suspended},
 	{Status: []int{400, 401, 403}, Words: []string{"account", "disabled"}, Means: refusal.Suspended},

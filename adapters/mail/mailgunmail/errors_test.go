@@ -66,6 +66,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"a 400 about an account on probation", 400, `{"message":"Your account is on probation"}`, fault.Unauthorized, "account_suspended"},
 		{"a 403 about how many may be sent", 403, `{"message":"Domain mg.example.com is not allowed to send: recipient limit exceeded, try again after 1 hour"}`, fault.RateLimited, "rate_limit"},
 		{"a 400 that quotes a recipient who would speak of the account", 400, `{"message":"no route to account-is-disabled@domain-disabled.example"}`, fault.Invalid, "rejected"},
+		{"a 400 about the template", 400, `{"message":"template welcome not found"}`, fault.Refused, "template_unknown"},
 		{"a 403 in other words", 403, `{"message":"You shall not pass"}`, fault.Refused, "provider_refused"},
 		{"a 413", 413, `{"message":"too large"}`, fault.Invalid, "rejected"},
 		{"a 401", 401, "Forbidden", fault.Unauthorized, "provider_misconfigured"},

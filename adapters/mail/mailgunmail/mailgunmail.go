@@ -3,9 +3,10 @@
 // A message is sent as MIME (POST /v3/{domain}/messages.mime), so that the recipient gets
 // the same message as from every other provider, including its Message-ID, its Date, the
 // types of its files and the ids of its pictures. Mailgun's form has no fields for most of
-// these.
+// these. The form (POST /v3/{domain}/messages) is used for what MIME cannot do: the copies of a
+// batch in one call, and a template that the domain stores.
 //
-// Source: Mailgun's reference, "Messages".
+// Source: Mailgun's reference, "Messages", and its manual, "Batch Sending" and "Templates".
 package mailgunmail
 
 import (
@@ -38,6 +39,9 @@ type Options struct {
 	Name   string // as configured
 	Domain string // mg.example.com
 	APIKey string
+	// Templates has the names of the templates that the domain stores, by the names that messages give
+	// them.
+	Templates map[string]string
 	// HTTP holds the base URL and the limits of requests. An empty BaseURL means
 	// DefaultBaseURL.
 	HTTP httpclient.Options
@@ -47,6 +51,7 @@ type Options struct {
 // keys.
 type Mailer struct {
 	name, domain, key, base string
+	templates               map[string]string
 	http                    *http.Client
 }
 
@@ -66,7 +71,7 @@ func New(o Options) (*Mailer, error) {
 		return nil, fmt.Errorf("mailgunmail: %w", err)
 	}
 	return &Mailer{
-		name: o.Name, domain: o.Domain, key: o.APIKey, http: client.HTTP(),
+		name: o.Name, domain: o.Domain, key: o.APIKey, templates: o.Templates, http: client.HTTP(),
 		base: strings.TrimSuffix(strings.TrimSuffix(o.HTTP.BaseURL, "/"), "/v3"), // some configurations include the version
 	}, nil
 }
@@ -83,40 +88,75 @@ func (g *Mailer) Name() string { return g.name }
 // Features implements ports.Mailer. Mailgun accepts three tags, 16 kB of tags and
 // variables, and 25 MB of encoded message: files grow by more than a third, and a body that
 // is not ASCII up to three times.
+//
+// A batch has at most 1,000 recipients. They may have contents of their own, but no data of their
+// own for a stored template: its variables are the same for all, and recipient variables carry no
+// nested values.
 func (g *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true,
 		MaxMetadata: 15_000, MaxAttachments: 15 << 20, MIME: true, MaxMIME: 25_000_000,
+		Templates:        func(template string) bool { return g.templates[template] != "" },
+		Personalizations: maxRecipients, MergesContent: true,
 	}
 }
 
-// Send implements ports.Mailer.
+// Send implements ports.Mailer. Invalid with the code not_mergeable means that Mailgun would not send
+// the copies of a batch together as they are; alone each of them can be sent. If an earlier attempt may
+// have sent them, they must stay together, and the error is Unsupported: another provider may send them.
 func (g *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	if err := g.Features().Carry(m); err != nil {
 		return email.Receipt{}, err
 	}
-	// A new client for each message, because the library stores its last request in it.
-	api := mailgun.NewMailgun(g.domain, g.key)
-	api.SetAPIBase(g.base + "/v3")
-	api.SetClient(g.http)
-	letter, err := g.requestOf(m)
+	if err := m.CheckLines(); err != nil {
+		return email.Receipt{}, err
+	}
+	submit, err := g.requestOf(m)
 	if err != nil {
 		return email.Receipt{}, err
 	}
 	ctx, x := httpclient.Record(ctx)
-	_, id, err := api.Send(ctx, letter)
+	id, err := submit(ctx)
 	if f := g.failure(m, x, id, err); f != nil {
 		return email.Receipt{}, f
 	}
 	return email.Receipt{Reference: strings.Trim(id, "<>")}, nil
 }
 
-// requestOf returns the message as MIME, with the envelope: all recipients, including those
-// that no header names. It returns Invalid if the message cannot be written.
-func (g *Mailer) requestOf(m email.Message) (*mailgun.Message, error) {
-	if err := m.CheckLines(); err != nil {
-		return nil, err
+// submit makes a request, and returns Mailgun's id of the message.
+type submit func(ctx context.Context) (id string, err error)
+
+// requestOf chooses how a message is sent. It returns Invalid if the message cannot be written, and
+// Unsupported if neither MIME nor a form can carry it.
+func (g *Mailer) requestOf(m email.Message) (submit, error) {
+	switch {
+	case len(m.Personalizations) > 1:
+		f, err := batch(m)
+		if e := fault.From(err); err != nil && e.Code == notMergeableCode && m.HasOutcome(email.Ambiguous) {
+			e.Kind = fault.Unsupported
+		}
+		return g.form(f), err
+	case len(m.Personalizations) == 1:
+		alone, err := only(m)
+		if err != nil {
+			return nil, err
+		}
+		return g.mime(alone)
 	}
+	name := g.templates[m.TemplateID]
+	if name == "" {
+		return g.mime(m)
+	}
+	f, err := stored(m, name)
+	if fault.Is(err, fault.Unsupported) && m.HTML+m.Text != "" {
+		return g.mime(m) // as it was rendered here
+	}
+	return g.form(f), err
+}
+
+// mime sends the message as MIME, with the envelope: all recipients, including those
+// that no header names. It returns Invalid if the message cannot be written.
+func (g *Mailer) mime(m email.Message) (submit, error) {
 	var raw bytes.Buffer
 	if err := rfc5322.Write(&raw, m); err != nil {
 		return nil, err
@@ -136,7 +176,14 @@ func (g *Mailer) requestOf(m email.Message) (*mailgun.Message, error) {
 			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent")
 		}
 	}
-	return letter, nil
+	return func(ctx context.Context) (string, error) {
+		// A new client for each message, because the library stores its last request in it.
+		api := mailgun.NewMailgun(g.domain, g.key)
+		api.SetAPIBase(g.base + "/v3")
+		api.SetClient(g.http)
+		_, id, err := api.Send(ctx, letter)
+		return id, err
+	}, nil
 }
 
 // Provider registers the type mailgun.
@@ -144,17 +191,19 @@ var Provider = provider.Mail{
 	Type: setting.Type{Name: "mailgun", Settings: func() any { return &Settings{BaseURL: DefaultBaseURL} }},
 	New: func(e provider.Environment) (ports.Mailer, error) {
 		s := e.Settings.(*Settings)
-		return New(Options{Name: e.Name, Domain: s.Domain, APIKey: s.APIKey.Reveal(), HTTP: e.HTTP(s.BaseURL)})
+		return New(Options{Name: e.Name, Domain: s.Domain, APIKey: s.APIKey.Reveal(), Templates: s.Templates, HTTP: e.HTTP(s.BaseURL)})
 	},
-	Webhooks: provider.Webhooks[provider.MailHook]{Format: "mailgun", New: NewHook},
+	Webhooks:        provider.Webhooks[provider.MailHook]{Format: "mailgun", New: NewHook},
+	TemplateHelpers: templateHelpers,
 }
 
 // Settings are those of a domain at Mailgun.
 type Settings struct {
-	Domain             string           `config:"domain"`
-	APIKey             setting.Secret   `config:"api_key"`
-	WebhookSigningKeys []setting.Secret `config:"webhook_signing_keys"` // several during a rotation
-	BaseURL            setting.BaseURL  `config:"base_url"`
+	Domain             string            `config:"domain"`
+	APIKey             setting.Secret    `config:"api_key"`
+	Templates          map[string]string `config:"templates"`            // names at Mailgun by name
+	WebhookSigningKeys []setting.Secret  `config:"webhook_signing_keys"` // several during a rotation
+	BaseURL            setting.BaseURL   `config:"base_url"`
 }
 
 // Check implements setting.Checks.
@@ -167,8 +216,16 @@ func (s *Settings) Check() (path, text string) {
 	case s.APIKey.Reveal() == "":
 		return "api_key", "must be written"
 	}
+	for name, there := range s.Templates {
+		if !templateName.MatchString(there) {
+			return "templates." + name, "must be the name of a template at Mailgun: letters, digits, and the signs .-_~"
+		}
+	}
 	return "base_url", s.BaseURL.Check()
 }
+
+// TemplateIDs implements setting.StoresTemplates. Mailgun's id of a template is its name.
+func (s *Settings) TemplateIDs() map[string]string { return s.Templates }
 
 // Test implements setting.Tests. A sandbox domain reaches none but the recipients that its
 // owner has authorized: documentation.mailgun.com, "Sandbox Domain".

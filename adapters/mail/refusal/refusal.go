@@ -46,6 +46,10 @@ var (
 		Kind: fault.Refused, Code: "recipient_not_authorized", Permanent: true,
 		Message: "the account at the provider may send to authorized recipients only",
 	}
+	UnknownTemplate = Meaning{
+		Kind: fault.Refused, Code: "template_unknown",
+		Message: "the provider does not store the template of this message",
+	}
 	// Unclear is a refusal in words that are not in the table.
 	Unclear = Meaning{Kind: fault.Refused, Code: "provider_refused", Message: "the provider does not let the gateway send this"}
 
@@ -107,7 +111,8 @@ func interpret(table []Rule, status int, said []ProviderError) (Meaning, Provide
 }
 
 func (r Rule) matches(one ProviderError) bool {
-	if r.Field != "" && one.Field != r.Field && !strings.HasPrefix(one.Field, r.Field+".") {
+	below, isBelow := strings.CutPrefix(one.Field, r.Field)
+	if r.Field != "" && (!isBelow || below != "" && below[0] != '.' && below[0] != '[') {
 		return false
 	}
 	text := strings.ToLower(one.Words)

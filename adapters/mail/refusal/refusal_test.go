@@ -25,6 +25,7 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 	}{
 		"a field":                     {403, []refusal.ProviderError{{Field: "from"}}, refusal.SenderNotVerified, "from"},
 		"a part of the field":         {403, []refusal.ProviderError{{Field: "from.email"}}, refusal.SenderNotVerified, "from.email"},
+		"an element of the field":     {403, []refusal.ProviderError{{Field: "from[0].email"}}, refusal.SenderNotVerified, "from[0].email"},
 		"another field":               {403, []refusal.ProviderError{{Field: "fromage"}}, refusal.Unproven, "fromage"},
 		"all words":                   {400, []refusal.ProviderError{{Words: "Your Account is DISABLED"}}, refusal.Suspended, ""},
 		"some words":                  {400, []refusal.ProviderError{{Words: "Your account"}}, refusal.Message, ""},
@@ -53,6 +54,7 @@ func TestWhatEachMeaningAllows(t *testing.T) {
 		"message": {refusal.Message, false, false, false}, "recipient": {refusal.Recipient, false, false, false},
 		"sender": {refusal.SenderNotVerified, true, false, true}, "bad sender": {refusal.SenderRejected, true, false, true},
 		"restricted": {refusal.RecipientNotAuthorized, true, false, true}, "unclear": {refusal.Unclear, true, false, false},
+		"template":    {refusal.UnknownTemplate, true, false, false},
 		"credentials": {refusal.Credentials, true, true, false}, "address": {refusal.Address, true, true, false},
 		"suspended": {refusal.Suspended, true, true, false}, "exhausted": {refusal.Exhausted, true, true, false},
 	} {

@@ -107,7 +107,7 @@ func cut(email string) (local, domain string, ok bool) {
 }
 
 func address(out *gomail.Msg, m email.Message) error {
-	from, err := formatted([]email.Address{m.From})
+	from, err := Mailboxes([]email.Address{m.From})
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func address(out *gomail.Msg, m email.Message) error {
 		set  func(...string) error
 		list []email.Address
 	}{{out.To, m.To}, {out.Cc, m.Cc}, {replyTo, m.ReplyTo}} {
-		list, err := formatted(one.list)
+		list, err := Mailboxes(one.list)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,9 @@ func address(out *gomail.Msg, m email.Message) error {
 	return nil
 }
 
-func formatted(list []email.Address) ([]string, error) {
+// Mailboxes returns addresses as headers have them: "Ada" <ada@example.com>, in ASCII. It returns
+// Invalid for an address that is not valid.
+func Mailboxes(list []email.Address) ([]string, error) {
 	out := make([]string, len(list))
 	for i, a := range list {
 		ascii, err := ASCII(a.Email)
@@ -140,8 +142,8 @@ func formatted(list []email.Address) ([]string, error) {
 			return nil, err
 		}
 		parsed, err := mail.ParseAddress(ascii) // without the quotes of the local part, which String writes
-		if err != nil {
-			return nil, err
+		if err != nil {                         // whose text may quote the address
+			return nil, fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
 		}
 		parsed.Name = a.Name
 		out[i] = parsed.String()

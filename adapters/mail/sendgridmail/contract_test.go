@@ -19,8 +19,10 @@ func TestContract(t *testing.T) {
 	t.Run("verifier", verifierContract)
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
 		sim := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
+		source := mailtest.Template()
+		sim.Store(mailsim.TemplateID, sendgridsim.Version{ID: "1", Active: 1, Name: "one", Subject: source.Subject, HTML: source.HTML, Plain: source.Text})
 		m, err := sendgridmail.New(sendgridmail.Options{
-			Name: "sendgrid", APIKey: sim.Key(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
+			Name: "sendgrid", APIKey: sim.Key(), Templates: mailsim.Templates(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
 		})
 		if err != nil {
 			t.Fatal(err)

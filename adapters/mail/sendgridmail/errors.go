@@ -18,6 +18,7 @@ var table = []refusal.Rule{
 	{Status: []int{403}, Field: "from", Means: refusal.SenderNotVerified},
 	{Status: []int{400, 403}, Words: []string{"verified sender identity"}, Means: refusal.SenderNotVerified},
 	{Status: []int{400}, Field: "from", Means: refusal.SenderRejected},
+	{Status: []int{400, 404}, Field: "template_id", Means: refusal.UnknownTemplate},
 	{Status: []int{400}, Field: "personalizations", Words: []string{"valid address"}, Means: refusal.Recipient},
 	{Status: []int{400}, Words: []string{"does not contain a valid address"}, Means: refusal.Recipient},
 	{Status: []int{401}, Words: []string{"maximum credits exceeded"}, Means: refusal.Exhausted},

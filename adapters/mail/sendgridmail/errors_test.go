@@ -54,6 +54,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	}{
 		{"a 400 that quotes an address", 400, said("Does not contain a valid address: ada@example.com " + canary), fault.Invalid, "recipient_rejected"},
 		{"a 400 at a recipient", 400, at("personalizations.0.to.0.email", "Does not contain a valid address."), fault.Invalid, "recipient_rejected"},
+		{"a 400 at a recipient of a batch", 400, at("personalizations[3].to[0].email", "The email is not a valid address."), fault.Invalid, "recipient_rejected"},
+		{"a 400 at a copy of a batch", 400, at("personalizations[3].dynamic_template_data", "No."), fault.Invalid, "rejected"},
+		{"a 400 at the template", 400, at("template_id", "The template_id must be the id of an existing template."), fault.Refused, "template_unknown"},
 		{"a 400 about all recipients", 400, at("personalizations", "The total number of recipients must be at most 1000."), fault.Invalid, "rejected"},
 		{"a 400 at the sender", 400, at("from.email", "The from email does not contain a valid address."), fault.Refused, "sender_rejected"},
 		{"a 400 at what begins like the sender", 400, at("from_date", "No."), fault.Invalid, "rejected"},

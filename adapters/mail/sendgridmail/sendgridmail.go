@@ -69,13 +69,19 @@ func New(o Options) (*Mailer, error) {
 func (s *Mailer) Name() string { return s.name }
 
 // Features implements ports.Mailer. SendGrid accepts ten categories, and 10,000 bytes of
-// arguments, including quotes and our id.
+// arguments, including quotes and our id. A request has at most 1,000 personalizations, and 1,000
+// recipients in all of them together. Each has data of its own for a template that the account
+// stores; there is one content for all.
 func (s *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, MaxMetadata: 9_000,
-		Templates: func(template string) bool { return s.templates.id(template) != "" },
+		Templates:        func(template string) bool { return s.templates.id(template) != "" },
+		Personalizations: 1000, MergesData: true,
 	}
 }
+
+// maxBody is the limit of a request, 30 MB, in bytes.
+const maxBody = 30_000_000
 
 // Send implements ports.Mailer.
 func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
@@ -89,6 +95,9 @@ func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	// The library's own client is shared, and has no timeout.
 	req := sendgrid.GetRequest(s.key, "/v3/mail/send", s.base)
 	req.Method, req.Body = rest.Post, mail.GetRequestBody(letter)
+	if len(req.Body) > maxBody {
+		return email.Receipt{}, s.annotate(fault.New(fault.Invalid, "rejected", "the message has more than 30 MB"))
+	}
 	ctx, x := httpclient.Record(ctx)
 	_, err = s.http.SendWithContext(ctx, req)
 	if f := s.failure(m, x, err); f != nil {
@@ -148,35 +157,31 @@ func (s *Settings) Signing() (key string, secrets []setting.Secret) {
 	return "webhook_public_keys", secrets
 }
 
-// requestOf returns the message in SendGrid's format: one personalization, so that the
-// recipients in To see each other. Empty fields are left out. It returns Invalid if the
-// message is not valid.
+// requestOf returns the message in SendGrid's format. Empty fields are left out. It returns Invalid
+// if the message is not valid.
 func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
-	letter, all := mail.NewV3Mail(), mail.NewPersonalization()
-	for _, list := range []struct {
-		add  func(...*mail.Email)
-		from []email.Address
-	}{
-		{all.AddTos, m.To},
-		{all.AddCCs, m.Cc},
-		{all.AddBCCs, m.Bcc},
-		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []email.Address{m.From}},
-		{func(to ...*mail.Email) { replyTo(letter, to) }, m.ReplyTo},
-	} {
-		mailboxes, err := mailboxesOf(list.from)
-		if err != nil {
-			return nil, err
-		}
-		list.add(mailboxes...)
+	letter := mail.NewV3Mail()
+	from, err := mailboxesOf([]email.Address{m.From})
+	if err != nil {
+		return nil, err
 	}
-	for key, value := range m.Variables() {
-		all.SetCustomArg(key, value)
+	letter.SetFrom(from[0])
+	to, err := mailboxesOf(m.ReplyTo)
+	if err != nil {
+		return nil, err
 	}
-	letter.AddPersonalizations(all)
-	if err := s.templates.setContent(letter, all, m); err != nil {
+	replyTo(letter, to)
+	all, err := personalizations(m)
+	if err != nil {
+		return nil, err
+	}
+	letter.AddPersonalizations(all...)
+	if id := s.templates.id(m.TemplateID); id == "" {
+		setContent(letter, m)
+	} else if err := setTemplate(letter, id, m); err != nil {
 		return nil, err
 	}
 	for _, a := range m.Attachments {

@@ -31,24 +31,36 @@ func (t templates) id(template string) string {
 
 func isTemplateID(s string) bool { return strings.HasPrefix(s, "d-") }
 
-// setContent sets the template that the account stores, with its data, or else the subject and the
-// body. It returns Invalid if the data are no object.
-func (t templates) setContent(letter *mail.SGMailV3, to *mail.Personalization, m email.Message) error {
-	id := t.id(m.TemplateID)
-	if id == "" {
-		letter.Subject = m.Subject
-		for _, part := range []struct{ kind, text string }{{"text/plain", m.Text}, {"text/html", m.HTML}} {
-			if part.text != "" {
-				letter.AddContent(mail.NewContent(part.kind, part.text))
-			}
+// setContent sets the subject and the body of a message that is made from no stored template.
+func setContent(letter *mail.SGMailV3, m email.Message) {
+	letter.Subject = m.Subject
+	for _, part := range []struct{ kind, text string }{{"text/plain", m.Text}, {"text/html", m.HTML}} {
+		if part.text != "" {
+			letter.AddContent(mail.NewContent(part.kind, part.text))
 		}
-		return nil
 	}
+}
+
+// setTemplate sets the template that the account stores, and the data of each personalization. It
+// returns Invalid if the data are no object.
+func setTemplate(letter *mail.SGMailV3, id string, m email.Message) error {
 	letter.SetTemplateID(id)
-	if len(m.TemplateData) == 0 {
+	if len(m.Personalizations) == 0 {
+		return setData(letter.Personalizations[0], m.TemplateData)
+	}
+	for i, p := range m.Personalizations {
+		if err := setData(letter.Personalizations[i], p.TemplateData); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setData(to *mail.Personalization, raw json.RawMessage) error {
+	if len(raw) == 0 {
 		return nil
 	}
-	data := json.NewDecoder(bytes.NewReader(m.TemplateData))
+	data := json.NewDecoder(bytes.NewReader(raw))
 	data.UseNumber() // numbers go on as they are written
 	if err := data.Decode(&to.DynamicTemplateData); err != nil {
 		return fault.InvalidParam("templateData", "invalid_template_data", "templateData must be an object")

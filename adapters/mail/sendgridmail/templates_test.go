@@ -2,6 +2,7 @@ package sendgridmail_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/core/email"
 	"patchbay/core/fault"
 )
 
@@ -63,5 +65,58 @@ func TestATemplateThatIsNeitherStoredNorRenderedIsUnsupported(t *testing.T) {
 	message.TemplateID, message.Subject, message.HTML, message.Text = "bye", "", "", ""
 	if _, err := m.Send(t.Context(), message); !fault.Is(err, fault.Unsupported) || fault.From(err).Param != "templateId" {
 		t.Errorf("error = %v, want kind %v at templateId", err, fault.Unsupported)
+	}
+}
+
+// batch returns a message whose copies are made from a stored template.
+func batch(n int, data string) email.Message {
+	m := letter()
+	m.To, m.Subject, m.Text, m.TemplateID = nil, "", "", "d-17"
+	for i := range n {
+		m.Personalizations = append(m.Personalizations, email.Personalization{
+			To: []email.Address{{Email: fmt.Sprintf("reader-%d@example.com", i)}}, TemplateData: json.RawMessage(data),
+		})
+	}
+	return m
+}
+
+// What SendGrid sends about a copy has its marks: the id of the message is the same for all of them.
+func TestEachPersonalizationHasDataAndMarks(t *testing.T) {
+	t.Parallel()
+	var got struct {
+		Personalizations []struct {
+			To                  []struct{ Email string }
+			CustomArgs          map[string]string `json:"custom_args"`
+			DynamicTemplateData map[string]any    `json:"dynamic_template_data"`
+		}
+	}
+	m := served(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewDecoder(r.Body).Decode(&got)
+		w.WriteHeader(http.StatusAccepted)
+	})
+	if _, err := m.Send(t.Context(), batch(2, `{"a":{"b":1}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Personalizations) != 2 {
+		t.Fatalf("%d personalizations, want 2", len(got.Personalizations))
+	}
+	for i, p := range got.Personalizations {
+		if want := fmt.Sprintf("reader-%d@example.com", i); len(p.To) != 1 || p.To[0].Email != want {
+			t.Errorf("to = %v, want %s alone", p.To, want)
+		}
+		if p.CustomArgs[email.IDVariable] != "msg_1" {
+			t.Errorf("custom_args = %v, want the mark of msg_1", p.CustomArgs)
+		}
+		if data, _ := json.Marshal(p.DynamicTemplateData); string(data) != `{"a":{"b":1}}` {
+			t.Errorf("dynamic_template_data = %s, want {\"a\":{\"b\":1}}", data)
+		}
+	}
+}
+
+func TestABatchIsWithinTheSizeOfARequest(t *testing.T) {
+	t.Parallel()
+	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made, want none") })
+	if _, err := m.Send(t.Context(), batch(31, `{"text":"`+strings.Repeat("x", 1_000_000)+`"}`)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("31 MB: error = %v, want kind %v", err, fault.Invalid)
 	}
 }

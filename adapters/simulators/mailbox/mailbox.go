@@ -16,8 +16,8 @@ type Message struct {
 	Reference string            // the provider's id of the message
 	Variables map[string]string // what the provider stores with it and includes in its events
 	Tags      []string
-	// Template is the provider's template from which the message is made, nil if there is none. It is
-	// not rendered: Raw does not contain it.
+	// Template is the provider's template from which the message is made, nil if there is none. Raw
+	// contains what it says, unless the provider takes every template because it stores none.
 	Template *Template
 	// RecipientVariables is the JSON object of the variables of the only recipient of a message that
 	// is one of a batch, nil for any other message.

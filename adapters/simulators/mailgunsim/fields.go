@@ -148,7 +148,7 @@ func (f fields) mime(id string, now time.Time) mailbox.Message {
 			raw = append([]byte(name+": "+value+"\r\n"), raw...)
 		}
 	}
-	return mailbox.Message{Raw: raw, To: f.values["to"]}
+	return mailbox.Message{Raw: raw, To: f.values["to"], Variables: f.variables()}
 }
 
 // headers returns what is wrong with the headers of a message.

@@ -39,16 +39,25 @@ func (f fields) checkForm() (wrong string) {
 		return badSender
 	case f.first("text")+f.first("html")+f.first("template") == "":
 		return "Need at least one of 'text', 'html', 'amp-html' or 'template' parameters specified"
+	case f.first("html") != "" && f.first("template") != "":
+		return "'html' and 'template' parameters cannot be specified together"
 	case f.files["message"] != nil:
 		return "unknown parameter message"
 	}
-	recipients := 0
+	recipients, seen := 0, make(map[string]bool)
 	for _, name := range []string{"to", "cc", "bcc"} {
 		list, ok := f.addresses(name)
 		if !ok {
 			return badAddress(name)
 		}
 		recipients += len(list)
+		for _, a := range list { // an address has one set of variables
+			lower := strings.ToLower(a.Email)
+			if f.first("recipient-variables") != "" && seen[lower] {
+				return "'" + name + "' parameter has duplicate recipients"
+			}
+			seen[lower] = true
+		}
 	}
 	if recipients > maxRecipients {
 		return tooMany
@@ -81,13 +90,12 @@ func (f fields) addresses(name string) (all []email.Address, ok bool) {
 }
 
 // letters returns the messages of a valid form: one for all recipients, or, with recipient-variables,
-// one for each address in to, which names no other. A template is not rendered: the simulator has
-// none, and keeps its name and variables as they were given.
+// one for each address in to, which names no other.
 func (f fields) letters(id string, now time.Time) ([]mailbox.Message, error) {
 	to, _ := f.addresses("to") // checkForm has validated them
 	own := f.first("recipient-variables")
 	if own == "" {
-		m, err := f.letter(id, now, to, nil)
+		m, err := f.letter(id, now, to, func(text string) string { return text })
 		return []mailbox.Message{m}, err
 	}
 	var byAddress map[string]json.RawMessage
@@ -96,19 +104,19 @@ func (f fields) letters(id string, now time.Time) ([]mailbox.Message, error) {
 	}
 	all := make([]mailbox.Message, 0, len(to))
 	for _, one := range to {
-		m, err := f.letter(id, now, []email.Address{one}, byAddress[one.Email])
+		m, err := f.letter(id, now, []email.Address{one}, merge(one, byAddress[one.Email]))
 		if err != nil {
 			return nil, err
 		}
+		m.RecipientVariables = byAddress[one.Email]
 		all = append(all, m)
 	}
 	return all, nil
 }
 
-// letter returns the message of a form for some of the addresses in to. own is the JSON object of
-// the recipient's variables, which replace %recipient.name% in the subject and the texts.
-func (f fields) letter(id string, now time.Time, to []email.Address, own json.RawMessage) (mailbox.Message, error) {
-	fill := replacer(own)
+// letter returns the message of a form for some of the addresses in to. fill replaces the variables
+// in a text.
+func (f fields) letter(id string, now time.Time, to []email.Address, fill func(string) string) (mailbox.Message, error) {
 	cc, _ := f.addresses("cc") // checkForm has validated them
 	bcc, _ := f.addresses("bcc")
 	from, _ := f.addresses("from")
@@ -117,7 +125,14 @@ func (f fields) letter(id string, now time.Time, to []email.Address, own json.Ra
 		Headers: make(map[string]string), MessageID: id, CreatedAt: now,
 	}
 	for name, values := range f.values {
-		if header, ok := strings.CutPrefix(name, "h:"); ok {
+		header, ok := strings.CutPrefix(name, "h:")
+		switch date, err := mail.ParseDate(values[0]); {
+		case !ok:
+		case strings.EqualFold(header, "Message-Id"):
+			m.MessageID = strings.Trim(values[0], "<>")
+		case strings.EqualFold(header, "Date") && err == nil:
+			m.CreatedAt = date
+		default:
 			m.Headers[header] = fill(values[0])
 		}
 	}
@@ -131,7 +146,10 @@ func (f fields) letter(id string, now time.Time, to []email.Address, own json.Ra
 	if err := rfc5322.Write(&raw, m); err != nil {
 		return mailbox.Message{}, err
 	}
-	l := mailbox.Message{Raw: raw.Bytes(), RecipientVariables: own}
+	l := mailbox.Message{Raw: raw.Bytes(), Variables: f.variables()}
+	for name, value := range l.Variables {
+		l.Variables[name] = fill(value)
+	}
 	for _, a := range slices.Concat(to, cc, bcc) {
 		l.To = append(l.To, a.Email)
 	}
@@ -142,21 +160,4 @@ func (f fields) letter(id string, now time.Time, to []email.Address, own json.Ra
 		}
 	}
 	return l, nil
-}
-
-// replacer returns a function that replaces %recipient.name% by the variables of a recipient, which
-// are a JSON object or nil.
-func replacer(own json.RawMessage) func(string) string {
-	var variables map[string]any
-	_ = json.Unmarshal(own, &variables) // other JSON has no variables
-	var pairs []string
-	for name, value := range variables {
-		text, ok := value.(string)
-		if !ok {
-			raw, _ := json.Marshal(value) // it comes from JSON
-			text = string(raw)
-		}
-		pairs = append(pairs, "%recipient."+name+"%", text)
-	}
-	return strings.NewReplacer(pairs...).Replace
 }

@@ -128,7 +128,7 @@ func TestAFormIsDeliveredAsMIME(t *testing.T) {
 func TestTheFilesOfAFormAreInTheMessage(t *testing.T) {
 	t.Parallel()
 	all := accepted(t, simple(nil), [2]string{"attachment", "invoice.png"}, [2]string{"inline", "logo.png"})
-	for _, want := range []string{`attachment; filename="invoice.png"`, `inline; filename="logo.png"`, "<logo.png>"} {
+	for _, want := range []string{`attachment; filename=invoice.png`, `inline; filename=logo.png`, "<logo.png>"} {
 		if !strings.Contains(string(all[0].Raw), want) {
 			t.Errorf("%q is not in the message:\n%s", want, all[0].Raw)
 		}
@@ -190,6 +190,7 @@ func TestAFormThatIsRefused(t *testing.T) {
 		"a header with its own field":        {"h:to": {"eve@example.com"}},
 		"template variables that are a list": {"template": {"welcome"}, "t:variables": {"[1]"}},
 		"recipient variables without JSON":   {"recipient-variables": {"ada"}},
+		"a recipient of a batch twice":       {"to": {"ada@example.com, Ada@example.com"}, "recipient-variables": {"{}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,5 +1,5 @@
 // Package mailgunsim simulates Mailgun: it accepts MIME messages and forms as Mailgun's API v3
-// does, refuses what that refuses, delivers into a mailbox, and fails on demand.
+// does, stores templates, refuses what that refuses, delivers into a mailbox, and fails on demand.
 //
 // Mailgun's own mock server (mailgun.NewMockServer) does not support MIME messages.
 package mailgunsim
@@ -30,6 +30,7 @@ type Options struct {
 type Sim struct {
 	*faultserver.Server
 	mailbox.Mailbox
+	templates
 	key, domain string
 	senders     []string
 }
@@ -65,13 +66,14 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, isAPI := strings.CutPrefix(r.URL.Path, "/v3/")
 	domain, endpoint, _ := strings.Cut(path, "/")
 	isMIME := endpoint == "messages.mime"
+	area, _, _ := strings.Cut(endpoint, "/")
 	user, key, _ := r.BasicAuth()
 	switch {
-	case !isAPI || endpoint != "messages" && !isMIME: // any path outside the API
+	case !isAPI || endpoint != "messages" && !isMIME && area != "templates": // any path outside the API
 		w.WriteHeader(http.StatusOK)
 		_, _ = io.WriteString(w, magnificent)
 		return
-	case r.Method != http.MethodPost:
+	case r.Method != http.MethodPost && area != "templates":
 		refuse(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 		return
 	case user != "api" || key != s.key:
@@ -81,6 +83,9 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case domain != s.domain:
 		refuse(w, http.StatusNotFound, "Domain not found: "+domain)
+		return
+	case area == "templates":
+		s.routes().ServeHTTP(w, r)
 		return
 	case r.ContentLength > maxBytes:
 		refuse(w, http.StatusRequestEntityTooLarge, "Message is too large")
@@ -96,7 +101,11 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isMIME {
 		check = f.checkMIME
 	}
-	if message := check(); message != "" {
+	message := check()
+	if message == "" {
+		message = s.fill(f)
+	}
+	if message != "" {
 		refuse(w, http.StatusBadRequest, message)
 		return
 	}
@@ -126,7 +135,7 @@ func (s *Sim) deliver(f fields, isMIME bool, id string) error {
 		return nil
 	}
 	for _, m := range all {
-		m.Reference, m.Variables, m.Tags = id, f.variables(), f.values["o:tag"]
+		m.Reference, m.Tags = id, f.values["o:tag"]
 		if err := s.Deliver(m); err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
-// Package sendgridsim simulates SendGrid: it accepts mail as SendGrid's API v3 does,
-// refuses what that refuses, delivers into a mailbox, and fails on demand.
+// Package sendgridsim simulates SendGrid: it accepts mail as SendGrid's API v3 does, stores dynamic
+// templates, refuses what that refuses, delivers into a mailbox, and fails on demand.
 package sendgridsim
 
 import (
@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"patchbay/adapters/mail/rfc5322"
 	"patchbay/adapters/simulators/faultserver"
@@ -28,6 +29,7 @@ type Options struct {
 type Sim struct {
 	*faultserver.Server
 	mailbox.Mailbox
+	templates
 	key     string
 	senders []string
 	check   func(body []byte) error
@@ -58,17 +60,23 @@ func (s *Sim) Key() string { return s.key }
 
 // ServeHTTP implements http.Handler.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
+	stored := strings.HasPrefix(r.URL.Path, "/v3/templates")
 	switch {
-	case r.URL.Path != "/v3/mail/send":
+	case r.URL.Path != "/v3/mail/send" && !stored:
 		refuse(w, http.StatusNotFound, "not found", "")
 		return
-	case r.Method != http.MethodPost:
+	case r.Method != http.MethodPost && !stored:
 		refuse(w, http.StatusMethodNotAllowed, "method not allowed", "")
 		return
 	case r.Header.Get("Authorization") != "Bearer "+s.key:
 		refuse(w, http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", "")
 		return
+	case stored:
+		s.routes().ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	switch {
 	case r.Header.Get("Content-Type") != "application/json":
 		refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json.", "")
 		return
@@ -96,10 +104,15 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	messages, wrong := s.messages(l)
+	if wrong != nil {
+		refuse(w, http.StatusBadRequest, wrong.message, wrong.field)
+		return
+	}
 	id := rand.Text()
-	for _, p := range l.Personalizations {
+	for i, p := range l.Personalizations {
 		var raw bytes.Buffer
-		err := rfc5322.Write(&raw, l.message(p))
+		err := rfc5322.Write(&raw, messages[i])
 		if err == nil {
 			err = s.Deliver(mailbox.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs, Template: l.template(p)})
 		}

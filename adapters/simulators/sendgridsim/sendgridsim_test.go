@@ -157,7 +157,8 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
-// A dynamic template has its own subject and content. It is kept, and not rendered.
+// A dynamic template has its own subject and content. An account that stores none takes every id, and
+// renders nothing.
 func TestADynamicTemplateIsKeptWithItsData(t *testing.T) {
 	t.Parallel()
 	s := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})

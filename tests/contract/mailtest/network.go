@@ -1,6 +1,7 @@
 package mailtest
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -69,6 +70,9 @@ type NetworkHarness struct {
 	// may change the message with which the suite makes that attempt, for instance give it a
 	// recipient that the provider's sandbox rejects.
 	Fail func(t *testing.T, f Fault, m *email.Message)
+	// TemplateID is the id under which the provider stores the Template, which the mailer knows as
+	// StoredTemplate. It is empty if the provider stores no templates.
+	TemplateID string
 	// Secrets are the account's credentials.
 	Secrets []string
 }
@@ -77,6 +81,8 @@ type NetworkHarness struct {
 type Kept struct {
 	To        []string          // all recipients, including bcc
 	Variables map[string]string // the metadata and Patchbay's marks
+	Template  string            // the provider's id of the template that it is made from, if any
+	Data      json.RawMessage   // the data of that template, a JSON object
 }
 
 // Fault is a failure between a mailer and its provider.

@@ -104,6 +104,8 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 			all = append(all, o.first(n), o.next())
 		}
 	}
+	all = append(all, templateCases()...)
+	all = append(all, personalizationCases()...)
 	if n.SMTP {
 		all = append(all, smtpCases(n)...)
 	}
