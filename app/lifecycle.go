@@ -14,6 +14,7 @@ import (
 	"patchbay/adapters/adminapi"
 	"patchbay/adapters/httpapi"
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/smtpapi"
 	"patchbay/adapters/wire"
 	"patchbay/config"
 	"patchbay/core/apikeys"
@@ -60,6 +61,26 @@ func newAPI(c *config.Config, u useCases, store Storage, f fallback, s environme
 		Payments: u.Payments, Emails: u.Emails, Users: u.Users, Webhooks: u.Webhooks, Events: u.Events, APIKeys: u.APIKeys, Suppressions: u.Suppressions,
 		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
+}
+
+// newSMTP returns the way in by SMTP, nil if there is none.
+func newSMTP(c *config.Config, u useCases, s environment) (*smtpapi.Server, error) {
+	in := c.Mail.SMTP
+	if in.Address == "" {
+		return nil, nil //nolint:nilnil // it is off
+	}
+	o := smtpapi.Options{
+		HandOver: u.Emails.HandOver, Authenticate: u.APIKeys.Authenticate, IDs: s.ids, KeysRequired: c.SMTPKeysRequired(),
+		Deadline: storeDeadline(c), Limits: smtpLimits(c), Log: s.log, LogRequests: c.Log.Requests,
+	}
+	if in.TLS.CertFile != "" {
+		certificates, err := smtpapi.OpenCertificates(in.TLS.CertFile, in.TLS.KeyFile, s.log)
+		if err != nil {
+			return nil, fmt.Errorf("mail.smtp.tls: %w", err)
+		}
+		o.Certificate = certificates.Get
+	}
+	return smtpapi.New(o), nil
 }
 
 // newOperations returns what an operator may do with the store.
@@ -173,8 +194,8 @@ type listener interface {
 	Shutdown(context.Context) error
 }
 
-// listen opens both listeners. The API listener starts last and stops first.
-func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *adminapi.Server, simulated mocks, catcher *catchermail.Catcher, under *underway, s environment) {
+// listen opens the listeners. That of the API starts last and stops first.
+func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, smtp *smtpapi.Server, admin *adminapi.Server, simulated mocks, catcher *catchermail.Catcher, under *underway, s environment) {
 	under.requests = append(under.requests, api.Underway)
 	serve := func(address, name string, server listener, up func(net.Addr)) {
 		l.Append(fx.Hook{
@@ -207,6 +228,12 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 			s.log.Info("book of the mock is shown", "url", base+"/mock/charges")
 		}
 	})
+	if smtp != nil {
+		under.requests = append(under.requests, smtp.Underway)
+		serve(c.Mail.SMTP.Address, "mail.smtp.address", smtp, func(a net.Addr) {
+			s.log.Info("mail is taken by SMTP", "url", "smtp://"+reachable(a), "keys_required", c.SMTPKeysRequired())
+		})
+	}
 	serve(c.Server.Address, "server.address", api, func(a net.Addr) {
 		base := "http://" + reachable(a)
 		s.base.Store(&base)

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"patchbay/adapters/smtpapi"
 	"patchbay/config"
 )
 
@@ -29,3 +30,11 @@ func limitMemory(c *config.Config) (undo func()) {
 // bodyBytes returns the share of memory for request bodies. An email is in memory twice
 // while it is read, and bodies are most of the memory in use at a time.
 func bodyBytes(c *config.Config) int64 { return int64(c.Server.Memory) / 4 }
+
+// smtpLimits returns the limits of the way in by SMTP. Its share of memory is enough for the
+// largest message and others beside it.
+func smtpLimits(c *config.Config) smtpapi.Limits {
+	limits := smtpapi.Defaults
+	limits.Memory = int64(c.Server.Memory) * 3 / 16
+	return limits
+}

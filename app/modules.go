@@ -22,6 +22,7 @@ import (
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/mail/mimeread"
 	"patchbay/adapters/mail/rfc5322"
 	"patchbay/adapters/metrics"
 	"patchbay/adapters/payments/mockpay"
@@ -56,7 +57,7 @@ var services = fx.Provide(openStorage, newAPIKeys, newHooks, newAccounts, newPay
 // the workers, and the workers outlive the listeners.
 var modules = fx.Options(
 	services,
-	fx.Provide(newEnvironment, newGateways, newMailers, newRetention, newEvents, newAPI, newAdminAPI),
+	fx.Provide(newEnvironment, newGateways, newMailers, newRetention, newEvents, newAPI, newSMTP, newAdminAPI),
 	fx.Invoke(announce, requireKey, showBacklog, runWorkers, listen),
 )
 
@@ -243,7 +244,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 		return nil, err
 	}
 	return emails.New(emails.Options{
-		Templates: templates, Renderer: renderer,
+		Templates: templates, Renderer: renderer, MIME: mimeread.Reader{},
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		Staging: staging(c), Senders: senders(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,

@@ -68,6 +68,7 @@ type Mail struct {
 	From      string         `config:"from"`     // if a message names none
 	Delivery  email.Delivery `config:"delivery"` // if a message names none
 	Templates Templates      `config:"templates"`
+	SMTP      SMTP           `config:"smtp"`
 	// Suppressions says what stops mail to an address.
 	Suppressions Suppressions `config:"suppressions"`
 	// FromDomains are the domains that a provider sends for, by its name. A provider that is not named
@@ -89,6 +90,18 @@ type Mail struct {
 
 // DefaultTemplates is the directory of templates where none is configured. It need not be there.
 const DefaultTemplates = "data/templates"
+
+// SMTP is the way in by SMTP.
+type SMTP struct {
+	Address string      `config:"address"` // empty for none
+	TLS     Certificate `config:"tls"`
+}
+
+// Certificate names the files of a certificate and its key, in PEM. Both are empty for none.
+type Certificate struct {
+	CertFile string `config:"cert_file"`
+	KeyFile  string `config:"key_file"`
+}
 
 // Templates says where the sources of email templates are.
 type Templates struct {
@@ -120,6 +133,11 @@ type Log struct {
 // KeysRequired reports whether callers need a key.
 func (c *Config) KeysRequired() bool {
 	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !setting.Loopback(c.Server.Address)
+}
+
+// SMTPKeysRequired reports whether clients of the way in by SMTP need a key.
+func (c *Config) SMTPKeysRequired() bool {
+	return c.KeysRequired() || !setting.Loopback(c.Mail.SMTP.Address)
 }
 
 // Spool returns the file that stores webhooks and mail while the store is not available. It
@@ -157,6 +175,7 @@ func defaults() map[string]any {
 		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}, "allow_mixed": "false"},
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
+			"smtp":    map[string]any{"address": "", "tls": map[string]any{"cert_file": "", "key_file": ""}},
 			"sandbox": "false", "redirect_to": "",
 			"templates": map[string]any{"directory": DefaultTemplates, "missing_key": "error"}, "suppressions": map[string]any{"complaints": "marketing"},
 		},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"reflect"
@@ -70,6 +71,7 @@ func (s *source) checkSettings(c *Config) {
 	}
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
+	s.checkSMTP(c)
 	_, err := email.ParseAddress(c.Mail.From)
 	s.require(err == nil, "mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
 	_, err = email.ParseAddress(c.Mail.RedirectTo)
@@ -88,6 +90,39 @@ func (s *source) checkSettings(c *Config) {
 	s.require(len(c.Payments.Currencies) > 0, "payments.currencies", "must name at least one currency")
 	for i, currency := range c.Payments.Currencies {
 		s.require(currency.Known(), fmt.Sprintf("payments.currencies[%d]", i), "%q is not a known currency; write for example %s", currency, money.Default[0])
+	}
+}
+
+// checkSMTP checks the way in by SMTP. A key is never taken before TLS, so that where keys are required
+// there must be a certificate.
+func (s *source) checkSMTP(c *Config) {
+	in := c.Mail.SMTP
+	files := in.TLS.CertFile != "" && in.TLS.KeyFile != ""
+	switch {
+	case (in.TLS.CertFile == "") != (in.TLS.KeyFile == ""):
+		s.mistake("mail.smtp.tls.cert_file", "and key_file belong together")
+	case in.Address == "":
+		s.require(!files, "mail.smtp.tls.cert_file", "has no meaning without mail.smtp.address")
+		return
+	case files:
+		if _, err := tls.LoadX509KeyPair(in.TLS.CertFile, in.TLS.KeyFile); err != nil {
+			s.mistake("mail.smtp.tls.cert_file", "and key_file cannot be used: %v", err)
+		}
+	}
+	s.checkAddress("mail.smtp.address", in.Address)
+	if !addressed(in.Address) {
+		return
+	}
+	for path, other := range map[string]string{"server.address": c.Server.Address, "server.admin_address": c.Server.AdminAddress} {
+		if in.Address == other && !strings.HasSuffix(in.Address, ":0") {
+			s.mistake("mail.smtp.address", "must not be %s: the two listen apart", path)
+		}
+	}
+	if c.Auth.Mode == "off" && !setting.Loopback(in.Address) {
+		s.mistake("auth.mode", "may be off only if mail.smtp.address is a loopback address as well; write auto")
+	}
+	if c.SMTPKeysRequired() && !files {
+		s.mistake("mail.smtp.tls.cert_file", "and key_file must be written where API keys are required: no key is taken before TLS")
 	}
 }
 

@@ -38,6 +38,10 @@ type Draft struct {
 	// subject and the body may then be empty.
 	TemplateID   string
 	TemplateData json.RawMessage
+	// Envelope is not nil for a message that was handed over as MIME; see Envelope. MessageID is then that
+	// of its header, without angle brackets, or empty.
+	Envelope  *Envelope
+	MessageID string
 }
 
 // Limits of a message. Every provider accepts messages within them.
@@ -59,6 +63,9 @@ const (
 // Check returns Invalid, with the name of the field in the API, unless every provider could
 // accept the draft. It ensures that no value can break out of its header (header injection).
 func (d Draft) Check(now time.Time) error {
+	if d.Envelope != nil {
+		return d.checkHandedOver()
+	}
 	if err := d.checkAddresses(); err != nil {
 		return err
 	}
@@ -124,7 +131,7 @@ func (d Draft) checkAddresses() error {
 		}
 	}
 	switch {
-	case len(d.To) == 0:
+	case len(d.To) == 0 && (d.Envelope == nil || len(seen) == 0):
 		return fault.InvalidParam("to", "recipients_missing", "a message needs at least one recipient in to")
 	case len(seen) > MaxRecipients:
 		return fault.InvalidParam("to", "too_many_recipients", "a message takes at most 1000 recipients in all")
@@ -181,18 +188,30 @@ var controlPrefixes = []string{"x-mailgun-", "x-smtpapi", "x-msys-api", "x-ses-"
 // distinguishes case.
 const reservedPrefix = "patchbay_"
 
+// DerivedHeader reports whether a header is made from other fields of a message, or set by mail servers.
+func DerivedHeader(header string) bool {
+	lower := strings.ToLower(header)
+	return reservedHeaders[lower] || strings.HasPrefix(lower, "content-")
+}
+
+// ForbiddenHeader reports whether a header would tell a provider, or a mail server, what to do with the
+// message.
+func ForbiddenHeader(header string) bool {
+	lower := strings.ToLower(header)
+	return slices.ContainsFunc(controlPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) })
+}
+
 func (d Draft) checkHeaders() error {
 	if len(d.Headers) > maxHeaders {
 		return fault.InvalidParam("headers", "too_many_headers", "a message takes at most 30 headers of its own")
 	}
 	for name, value := range d.Headers {
-		lower := strings.ToLower(name)
 		switch {
 		case !isToken(name) || len(name) > 76:
 			return fault.InvalidParam("headers", "invalid_header", "a header's name takes letters, digits and hyphens")
-		case reservedHeaders[lower] || strings.HasPrefix(lower, "content-"):
+		case DerivedHeader(name):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header is made from other fields")
-		case slices.ContainsFunc(controlPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
+		case ForbiddenHeader(name):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header would tell a provider what to do with the message")
 		case !isOneLine(value) || utf8.RuneCountInString(value) > maxLine:
 			return fault.InvalidParam("headers."+name, "invalid_header", "a header's value takes at most 998 characters on one line")

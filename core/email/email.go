@@ -81,6 +81,8 @@ type Message struct {
 	// Source is the template that the personalizations are rendered with, as it was when the batch was
 	// accepted. It is nil if only a provider has the template.
 	Source *template.Source `json:"source,omitempty"`
+	// Envelope is not nil for a message that was handed over as MIME; see Envelope.
+	Envelope *Envelope `json:"envelope,omitempty"`
 	// Splitting is set before the first personalization becomes a message of its own. Since then the
 	// personalizations are not sent together any more.
 	Splitting bool `json:"splitting,omitempty"`
@@ -219,6 +221,9 @@ type Features struct {
 	// Labels reports whether the provider can keep a tag, which has no name, or an entry of the
 	// metadata. A nil func means that it can keep any.
 	Labels func(name, value string) bool
+	// MIME means that the provider takes a message that was handed over as MIME as it is, and recipients
+	// that its headers do not name. Any other provider gets such a message taken apart into fields.
+	MIME bool
 
 	// Personalizations is the maximum number of personalizations in one call, of one recipient each; 0
 	// if each copy needs a call of its own.
@@ -230,6 +235,7 @@ type Features struct {
 	MaxRecipients  int // in to, cc and bcc together
 	MaxMetadata    int // bytes of names and values
 	MaxAttachments int // bytes of all files, before encoding
+	MaxMIME        int // bytes of a message that is handed over as MIME
 }
 
 // Caught is a message stored by a mail catcher.
@@ -248,6 +254,10 @@ func (f Features) Carry(m Message) error {
 	var lacks string
 	inline := slices.ContainsFunc(m.Attachments, func(a Attachment) bool { return a.ContentID != "" })
 	switch {
+	case m.Envelope != nil:
+		if lacks = f.lacksForMIME(m); lacks == "" {
+			return nil
+		}
 	case len(m.Personalizations) > 0 && !f.merges(m):
 		lacks = "personalizations"
 	case len(m.Personalizations) == 0 && m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
@@ -354,6 +364,12 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		m.MessageID = m.ID + "@" + erasedDomain // it contained the domain of the address
 		m.From = Address{Email: ErasedAddress}
 	}
+	if m.Envelope != nil {
+		m.MessageID = m.ID + "@" + erasedDomain // the caller chose it
+		if theirs(m.Envelope.Sender) {
+			m.Envelope = &Envelope{Sender: ErasedAddress}
+		}
+	}
 	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
 		for i := range list {
 			if theirs(list[i].Email) {
@@ -395,6 +411,9 @@ func (m *Message) addresses() []Address {
 		for _, r := range m.Recipients {
 			all = append(all, Address{Email: r.Email})
 		}
+	}
+	if m.Envelope != nil && m.Envelope.Sender != "" {
+		all = append(all, Address{Email: m.Envelope.Sender})
 	}
 	return all
 }

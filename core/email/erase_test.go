@@ -22,7 +22,7 @@ var (
 		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant",
 	}
 	// addresses stay where they are another's.
-	addresses = []string{"Bcc", "Cc", "From", "Recipients", "ReplyTo", "To"}
+	addresses = []string{"Bcc", "Cc", "Envelope", "From", "Recipients", "ReplyTo", "To"}
 )
 
 // A field that is added to a message fails here, until it is either erased or found
@@ -75,6 +75,7 @@ func TestAMessageConcernsWhoeverHasAnAddressInIt(t *testing.T) {
 	list := func() []email.Address { return []email.Address{{Email: "bob@example.com"}, ada} }
 	for name, m := range map[string]email.Message{
 		"from": {From: ada}, "to": {To: list()}, "cc": {Cc: list()}, "bcc": {Bcc: list()}, "reply to": {ReplyTo: list()},
+		"the sender of the envelope": {Envelope: &email.Envelope{Sender: ada.Email}},
 	} {
 		if !m.Concerns(is) {
 			t.Errorf("%s: not found", name)

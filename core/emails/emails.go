@@ -49,8 +49,10 @@ type Options struct {
 	// are none.
 	Templates ports.Templates
 	Renderer  ports.TemplateRenderer
-	Clock     ports.Clock
-	IDs       ports.IDs
+	// MIME reads the messages that are handed over as MIME. It may be nil if none are.
+	MIME  ports.MIMEReader
+	Clock ports.Clock
+	IDs   ports.IDs
 	// Staging restricts the recipients. Its Wrap was applied to the Mailers.
 	Staging  Staging
 	Senders  Senders        // its Wrap was applied to the Mailers
@@ -200,7 +202,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
 		Category:   cmp.Or(d.Category, email.Transactional),
-		TemplateID: d.TemplateID, TemplateData: d.TemplateData,
+		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
 	s.stampRestore(&m)
@@ -213,8 +215,10 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Text == "" && m.HTML != "" {
 		m.Text = s.Text.Text(m.HTML)
 	}
-	from := s.ascii(m.From.Email)
-	m.MessageID = m.ID + "@" + from[strings.LastIndexByte(from, '@')+1:]
+	if m.MessageID = d.MessageID; m.MessageID == "" {
+		from := s.ascii(m.From.Email)
+		m.MessageID = m.ID + "@" + from[strings.LastIndexByte(from, '@')+1:]
+	}
 	for _, list := range [][]email.Address{m.To, m.Cc, m.Bcc} {
 		for _, a := range list {
 			m.Recipients = append(m.Recipients, email.Recipient{Email: a.Email, Status: email.Queued})

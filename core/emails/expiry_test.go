@@ -15,6 +15,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/mail/mimeread"
 	"patchbay/core/email"
 	"patchbay/core/emails"
 	"patchbay/core/fault"
@@ -72,6 +73,7 @@ func inHouse(t *testing.T, retention time.Duration, fail func(int) error, test f
 		h.Service = emails.New(emails.Options{
 			Journal: h.journal, Mailers: []ports.Mailer{h.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Retention: retention,
 			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+			MIME: mimeread.Reader{},
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup

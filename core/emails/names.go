@@ -68,8 +68,11 @@ func (n Names) NewID(held, stored ports.Record, parts []*ports.Record) (fresh po
 		return held, false
 	}
 	m := &st.message
+	before := m.ID
 	m.ID = n.id(idempotency.Key{Scoped: m.Key + "|" + m.CreatedAt.String()})
-	m.MessageID = m.ID + m.MessageID[strings.LastIndexByte(m.MessageID, '@'):]
+	if domain, own := strings.CutPrefix(m.MessageID, before+"@"); own {
+		m.MessageID = m.ID + "@" + domain
+	}
 	for i, part := range parts {
 		part.ID = partID(m.ID, i)
 	}

@@ -109,7 +109,11 @@ func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *s
 			Kind: fault.UnknownOutcome, Code: "interrupted", Message: "the process was paused during this attempt", NoRetry: true,
 		}
 	}
-	return call(ctx, mailer, s.withUnsubscribe(st.outgoing(), mailer.Features()))
+	m, err := s.outgoingTo(mailer, st)
+	if err != nil {
+		return email.Receipt{}, err
+	}
+	return call(ctx, mailer, s.withUnsubscribe(m, mailer.Features()))
 }
 
 // isFinal reports whether the same call would be answered alike for ever.

@@ -79,6 +79,7 @@ var rules = []rule{
 	// Providers. A new one needs no line: the last rule of its sort is for it.
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
 	{"adapters/mail/refusal", types, ""},
+	{"adapters/mail/mimeread", types + " ports adapters/mail/rfc5322", "github.com/emersion/go-message"},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
 	{"adapters/mail/smtpmail", mail + " core/guard", "github.com/wneessen/go-mail/smtp"},
@@ -99,6 +100,7 @@ var rules = []rule{
 		"adapters/httpapi", types + " ports core/logging " + useCases + " adapters/httpapi/api adapters/wire",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
+	{"adapters/smtpapi", types + " ports core/logging core/apikeys core/emails", "github.com/emersion/go-smtp github.com/emersion/go-sasl golang.org/x/sync"},
 	{"adapters/adminapi", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
 	{"config/setting", "", ""},

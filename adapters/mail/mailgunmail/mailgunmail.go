@@ -95,7 +95,7 @@ func (g *Mailer) Name() string { return g.name }
 func (g *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true, OnlyBcc: true,
-		MaxMetadata: 15_000, MaxAttachments: 15 << 20,
+		MaxMetadata: 15_000, MaxAttachments: 15 << 20, MIME: true, MaxMIME: 25_000_000,
 		Templates:        func(template string) bool { return g.templates[template] != "" },
 		Personalizations: maxRecipients, MergesContent: true,
 	}

@@ -123,6 +123,15 @@ var names = map[string]email.Event{
 // notTried are the kinds of bounces that Resend reports instead of trying to deliver.
 var notTried = []string{"Suppressed", "OnAccountSuppressionList"}
 
+// causes maps the kinds of bounces to their causes. General says nothing but that it is permanent: the
+// code in the server's words decides.
+//
+// Source: https://resend.com/docs/dashboard/emails/email-bounces
+var causes = map[string]email.Cause{
+	"NoEmail": email.CauseAddress, "MailboxFull": email.CauseOther, "MessageTooLarge": email.CauseOther,
+	"ContentRejected": email.CauseOther, "AttachmentRejected": email.CauseOther,
+}
+
 // Notification implements ports.MailReader.
 func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	var of struct {
@@ -139,8 +148,11 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		Event: names[o.Type], Message: o.Data.Tags.mark(email.IDVariable), Attempt: o.Data.Tags.mark(email.AttemptVariable),
 		Tenant: o.Data.Tags.mark(email.TenantVariable), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
 	}
-	if b := o.Data.Bounce; n.Event == email.EventBounced && slices.Contains(notTried, b.SubType) {
-		n.Event = email.EventRejected
+	if b := o.Data.Bounce; n.Event == email.EventBounced {
+		n.Cause = causes[b.SubType]
+		if slices.Contains(notTried, b.SubType) {
+			n.Event, n.Cause = email.EventRejected, email.CauseBouncedBefore
+		}
 	}
 	if n.Event == email.EventBounced || n.Event == email.EventRejected || n.Event == email.EventDeferred {
 		n.Code, n.Reason = o.Data.reason()

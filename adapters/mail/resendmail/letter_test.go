@@ -142,7 +142,10 @@ func TestTagsThatResendCannotKeep(t *testing.T) {
 		m := message()
 		m.Tags, m.Metadata = c.tags, c.metadata
 		requests := 0
-		mailer := served(t, func(w http.ResponseWriter, _ *http.Request) { requests++; _, _ = io.WriteString(w, `{"id":"`+about.Reference+`"}`) })
+		mailer := served(t, func(w http.ResponseWriter, _ *http.Request) {
+			requests++
+			_, _ = io.WriteString(w, `{"id":"`+about.Reference+`"}`)
+		})
 		_, err := mailer.Send(t.Context(), m)
 		if got := fault.From(err).Param; fault.Is(err, fault.Unsupported) != (c.param != "") || got != c.param {
 			t.Errorf("%s: %v at %q, want unsupported at %q", name, err, got, c.param)

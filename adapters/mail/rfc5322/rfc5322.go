@@ -19,10 +19,14 @@ import (
 
 // Write writes the message (RFC 5322, MIME): text before html, without bcc, tags and
 // metadata, which are for the provider. The same message gets the same Message-ID and Date
-// each time.
+// each time. A message that was handed over as MIME is written as it is, but for what it must
+// have (a Message-ID and a date) or must not (the field Bcc).
 //
 // It returns Invalid if the message cannot be written.
 func Write(w io.Writer, m email.Message) error {
+	if m.Envelope != nil {
+		return writeHandedOver(w, m)
+	}
 	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := address(out, m); err != nil {
 		return unwritable("rfc5322.address")

@@ -3,6 +3,7 @@ package rfc5322_test
 import (
 	"bytes"
 	"net/mail"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +166,41 @@ func TestFilesAreDescribed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAHeaderIsSplitIntoItsFields(t *testing.T) {
+	t.Parallel()
+	fields, body, err := rfc5322.Split([]byte("From: a@example.com\r\nX-Long: one\r\n two\r\n\tthree\r\nobsolete : x\r\n\r\nbody\r\n\r\nmore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(body); got != "body\r\n\r\nmore" {
+		t.Errorf("body %q, want what is behind the first empty line", got)
+	}
+	want := []rfc5322.Field{
+		{Name: "From", Raw: []byte("From: a@example.com\r\n")},
+		{Name: "X-Long", Raw: []byte("X-Long: one\r\n two\r\n\tthree\r\n")},
+		{Name: "obsolete", Raw: []byte("obsolete : x\r\n")},
+	}
+	if !reflect.DeepEqual(fields, want) {
+		t.Errorf("fields %q, want %q", fields, want)
+	}
+}
+
+func TestTheSenderOfAnEnvelope(t *testing.T) {
+	t.Parallel()
+	from := email.Address{Email: "shop@bücher.example"}
+	for name, c := range map[string]struct {
+		envelope *email.Envelope
+		want     string
+	}{
+		"none":             {nil, "shop@xn--bcher-kva.example"},
+		"one":              {&email.Envelope{Sender: "bounces@example.com"}, "bounces@example.com"},
+		"without a sender": {&email.Envelope{}, ""},
+	} {
+		if got, err := rfc5322.Sender(email.Message{From: from, Envelope: c.envelope}); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+		}
 	}
 }

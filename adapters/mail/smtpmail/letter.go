@@ -17,6 +17,8 @@ type letter struct {
 	to   []string
 	raw  []byte
 	utf8 bool // an address has letters that are not ASCII, so the server must offer SMTPUTF8
+	// eightBit is set if the text is not all ASCII, so that the server must offer 8BITMIME.
+	eightBit bool
 }
 
 // pack returns the letter of a message. It returns Invalid if the message cannot be written.
@@ -24,7 +26,7 @@ func pack(m email.Message) (*letter, error) {
 	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
-	from, err := rfc5322.ASCII(m.From.Email)
+	from, err := rfc5322.Sender(m)
 	if err != nil {
 		return nil, err
 	}
@@ -43,15 +45,16 @@ func pack(m email.Message) (*letter, error) {
 		return nil, err
 	}
 	l := &letter{from: from, to: to, raw: raw.Bytes()}
-	l.utf8 = !ascii(l.raw)
+	head, _, _ := bytes.Cut(l.raw, []byte("\r\n\r\n"))
+	l.utf8, l.eightBit = !ascii(head), !ascii(l.raw)
 	for _, address := range append([]string{from}, to...) { // no header names the bcc
 		l.utf8 = l.utf8 || !ascii([]byte(address))
 	}
 	return l, nil
 }
 
-// ascii reports whether a text has seven bits. The text of a message has, as rfc5322 writes it, but
-// for the local part of an address.
+// ascii reports whether a text has seven bits. The text of a message has, as rfc5322 composes it, but
+// for the local part of an address. One that was handed over need not.
 func ascii(text []byte) bool {
 	return !bytes.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }

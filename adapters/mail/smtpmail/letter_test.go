@@ -356,3 +356,34 @@ func TestASlowAnswerIsWaitedFor(t *testing.T) {
 		t.Errorf("error %v, want none", err)
 	}
 }
+
+// handed is a message that was handed over with a text of eight bits, from nobody to whom it could be
+// returned.
+func handed() email.Message {
+	m := message()
+	m.Text, m.Envelope = "", &email.Envelope{}
+	m.Attachments = []email.Attachment{email.MIMEFile([]byte("From: shop@example.com\r\nMessage-ID: <a@b>\r\nDate: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGrüße\r\n"))}
+	return m
+}
+
+func TestAMessageThatWasHandedOverKeepsItsEightBits(t *testing.T) {
+	t.Parallel()
+	able := smtpsim.Start(t, smtpsim.Options{Without: []string{"SMTPUTF8"}})
+	if _, err := open(t, settingsFor(t, able), patience).Send(t.Context(), handed()); err != nil {
+		t.Fatalf("with 8BITMIME: error %v, want none", err)
+	}
+	if got := able.Delivered(); len(got) != 1 || string(got[0]) != string(handed().MIME()) {
+		t.Errorf("delivered %q, want the message as it was handed over", got)
+	}
+	for _, c := range able.Commands() {
+		if c.Verb == smtpsim.Mail && !strings.HasPrefix(c.Line, "MAIL FROM:<> ") {
+			t.Errorf("the envelope is %q, want no sender", c.Line)
+		}
+	}
+	unable := smtpsim.Start(t, smtpsim.Options{Without: []string{"8BITMIME"}})
+	mailer := open(t, settingsFor(t, unable), patience)
+	_, err := mailer.Send(t.Context(), handed())
+	wantKind(t, err, fault.Unsupported, "8bitmime_missing")
+	wantVerbs(t, unable, smtpsim.Ehlo, smtpsim.Auth)
+	wantNextOverTheSameConnection(t, mailer, unable)
+}

@@ -112,6 +112,9 @@ func (s *session) hand(ctx context.Context, l *letter) (words string, at step, e
 	if offered, _ := s.smtp.Extension("SMTPUTF8"); l.utf8 && !offered { // RFC 6531
 		return "", sender, fault.New(fault.Unsupported, "smtputf8_missing", "the server takes no addresses in other letters than ASCII; nothing was sent")
 	}
+	if offered, _ := s.smtp.Extension("8BITMIME"); l.eightBit && !offered { // RFC 6152
+		return "", sender, fault.New(fault.Unsupported, "8bitmime_missing", "the server takes no text of eight bits, and the message was handed over as one; nothing was sent")
+	}
 	s.smtp.SkipSMTPUTF8(!l.utf8)
 	if err := s.smtp.Mail(from); err != nil {
 		return "", sender, err

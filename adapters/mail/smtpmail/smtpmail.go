@@ -133,7 +133,7 @@ func (m *Mailer) Name() string { return m.name }
 // Features implements ports.Mailer. A server keeps nothing beside a message: it takes no tags and no
 // metadata. Patchbay's marks are not sent either, since no event would bring them back.
 func (m *Mailer) Features() email.Features {
-	return email.Features{Attachments: true, Inline: true, Headers: true, MultiReply: true, OnlyBcc: true, UTF8: true}
+	return email.Features{Attachments: true, Inline: true, Headers: true, MultiReply: true, OnlyBcc: true, UTF8: true, MIME: true}
 }
 
 // Send implements ports.Mailer. A message is sent to all of its recipients, or to none.

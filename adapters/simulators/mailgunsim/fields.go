@@ -157,10 +157,8 @@ func headers(raw []byte) string {
 	if err != nil {
 		return "the message is not MIME"
 	}
-	for _, needed := range []string{"From", "To", "Subject"} {
-		if m.Header.Get(needed) == "" {
-			return needed + " is missing"
-		}
+	if m.Header.Get("From") == "" { // RFC 5322 §3.6 demands no other
+		return "From is missing"
 	}
 	if m.Header.Get("Bcc") != "" {
 		return "Bcc would be seen by all"

@@ -119,7 +119,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"variables that are too long", func(f *form) { f.fields = with([2]string{"v:a", strings.Repeat("x", 16<<10)}) }, 400},
 		{"a field that is unknown", func(f *form) { f.fields = with([2]string{"colour", "red"}) }, 400},
 		{"no message", func(f *form) { f.message = "" }, 400},
-		{"a message without a subject", func(f *form) { f.message = strings.Replace(letter, "Subject: Hello\r\n", "", 1) }, 400},
+		{"a message without a sender", func(f *form) { f.message = strings.Replace(letter, "From: shop@example.com\r\n", "", 1) }, 400},
 		{"a blind copy that all would see", func(f *form) { f.message = "Bcc: eve@example.com\r\n" + letter }, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -95,6 +95,16 @@ var cases = []suite.Case[Harness]{
 		Run:  messageID,
 	},
 	{
+		Name: "a message that was handed over stays as it is",
+		Doc:  "A message that was handed over as MIME arrives byte for byte, or is refused with Unsupported if MIME is not declared.",
+		Run:  handedOver,
+	},
+	{
+		Name: "a message that was handed over gets what it lacks",
+		Doc:  "Such a message without Message-ID and Date arrives with both, and without its header Bcc.",
+		Run:  handedOverIncomplete,
+	},
+	{
 		Name: "a canceled call sends nothing",
 		Doc:  "Under a context that has ended Send returns Canceled without the recipient's address, and nothing is delivered.",
 		Run:  canceled,

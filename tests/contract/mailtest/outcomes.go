@@ -74,6 +74,11 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 			Run:  duplicateRecipient,
 		},
 		{
+			Name: "recipients that no header names get the message alone",
+			Doc:  "A message that was handed over as MIME goes to its hidden recipients and not to others in its headers, or is refused with Unsupported if MIME is not declared.",
+			Run:  hiddenRecipients,
+		},
+		{
 			Name: "an undeclared feature makes no attempt",
 			Doc:  "Each declared feature can be used, and a message with any other is refused with Unsupported before the provider is reached.",
 			Run:  undeclaredNoAttempt,
