@@ -26,6 +26,7 @@ const (
 type backlog struct {
 	mu       sync.Mutex
 	waiting  map[waiting]time.Time // the date of each
+	advanced map[waiting]int       // how often each was made due before its time
 	draining bool
 }
 
@@ -61,6 +62,24 @@ func (b *backlog) take() (all []waiting) {
 }
 
 func (b *backlog) forget(w waiting) { b.mu.Lock(); delete(b.waiting, w); b.mu.Unlock() }
+
+// mayAdvance reports whether a message whose last attempt was so long ago may be made due before its
+// time. Once it was, and failed again, the cause may be the message itself: then it must wait longer
+// each time, although others are accepted.
+func (b *backlog) mayAdvance(w waiting, since time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return since >= time.Duration(b.advanced[w])*repeatPace
+}
+
+func (b *backlog) advance(w waiting) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.advanced == nil || len(b.advanced) >= maxBacklog {
+		b.advanced = map[waiting]int{}
+	}
+	b.advanced[w]++
+}
 
 func (b *backlog) done() { b.mu.Lock(); b.draining = false; b.mu.Unlock() }
 
@@ -110,6 +129,9 @@ func (s *Service) makeDue(ctx context.Context, w waiting, p ports.Mailer) (due b
 	if m.Status == email.Queued && m.Failures > 0 && (carry(p.Features(), *m) != nil || m.RefusedBy(p.Name())) {
 		return false // another provider must recover
 	}
+	if !s.backlog.mayAdvance(w, s.Clock.Now().Sub(m.UpdatedAt)) {
+		return false
+	}
 	s.backlog.forget(w)
 	err = s.messages.Update(ctx, &st, func(st *stored) error {
 		if st.message.Status != email.Queued || st.message.Failures == 0 || st.record.Owner != "" || !st.record.Due.After(s.Clock.Now()) {
@@ -122,6 +144,7 @@ func (s *Service) makeDue(ctx context.Context, w waiting, p ports.Mailer) (due b
 	if err != nil || !due {
 		return false // the schedule remains
 	}
+	s.backlog.advance(w)
 	s.queues.Nudge(st.record.Queue)
 	return true
 }

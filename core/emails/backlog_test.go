@@ -149,3 +149,38 @@ func TestACanceledMessageStaysCanceledWhenAProviderRecovers(t *testing.T) {
 		equal(t, "copies", r.first.copies(m.ID)+r.second.copies(m.ID), 0)
 	})
 }
+
+// A message that fails by itself does not use up its schedule because the provider accepts others.
+func TestAMessageThatAlwaysFailsKeepsItsSchedule(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.UnknownOutcome} {
+		t.Run(kind.String(), func(t *testing.T) {
+			within(t, nil, nil, nil, func(t *testing.T, r rig) {
+				var mu sync.Mutex
+				var poison, sending string
+				fail := func(int) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if sending == poison {
+						return fault.New(kind, "scripted", "")
+					}
+					return nil
+				}
+				note := func(m email.Message) { mu.Lock(); sending = m.ID; mu.Unlock() }
+				r.first.fail, r.second.fail, r.first.sending, r.second.sending = fail, fail, note, note
+				d := draft()
+				d.SendAt = time.Now().Add(time.Second)
+				m := r.accept(t, d)
+				mu.Lock()
+				poison = m.ID
+				mu.Unlock()
+				for range 120 {
+					<-time.After(time.Second)
+					r.accept(t, draft())
+				}
+				if got := r.get(t, m.ID); got.Status != email.Queued || got.Failures > 6 {
+					t.Errorf("after two minutes: %s after %d failures, want queued after at most 6", got.Status, got.Failures)
+				}
+			})
+		})
+	}
+}

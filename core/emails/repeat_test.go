@@ -173,7 +173,7 @@ func TestALateDoubtChangesNothing(t *testing.T) {
 		r.first.reactions[0].wake = make(chan struct{})
 		one, _ := r.start(t, "one", clock.System{}, time.Time{})
 		m := r.accept(t, one, email.AtMostOnce)
-		<-time.After(95 * time.Second) // the lease is over, and the call was repeated
+		<-time.After(105 * time.Second) // the lease is over, and the call was repeated
 		r.wantCalls(t, 2)
 		close(r.first.reactions[0].wake)
 		<-time.After(11 * time.Second) // the next repeat is due after 20

@@ -124,11 +124,11 @@ var names = map[string]email.Event{
 var notTried = []string{"Suppressed", "OnAccountSuppressionList"}
 
 // causes maps the kinds of bounces to their causes. General says nothing but that it is permanent: the
-// code in the server's words decides.
+// code in the server's words decides. OnAccountSuppressionList does not say why the address is there.
 //
 // Source: https://resend.com/docs/dashboard/emails/email-bounces
 var causes = map[string]email.Cause{
-	"NoEmail": email.CauseAddress, "MailboxFull": email.CauseOther, "MessageTooLarge": email.CauseOther,
+	"NoEmail": email.CauseAddress, "Suppressed": email.CauseBouncedBefore, "MailboxFull": email.CauseOther, "MessageTooLarge": email.CauseOther,
 	"ContentRejected": email.CauseOther, "AttachmentRejected": email.CauseOther,
 }
 
@@ -151,7 +151,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	if b := o.Data.Bounce; n.Event == email.EventBounced {
 		n.Cause = causes[b.SubType]
 		if slices.Contains(notTried, b.SubType) {
-			n.Event, n.Cause = email.EventRejected, email.CauseBouncedBefore
+			n.Event = email.EventRejected
 		}
 	}
 	if n.Event == email.EventBounced || n.Event == email.EventRejected || n.Event == email.EventDeferred {

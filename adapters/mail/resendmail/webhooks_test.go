@@ -243,7 +243,7 @@ func TestWhatAnEventTells(t *testing.T) {
 			n, ok, err := hook.Notification(events[0])
 			want := email.Notification{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: about.Reference, Recipient: "ada@example.com",
-				Code: c.code, Reason: c.reason, At: now,
+				Code: c.code, Reason: c.reason, Cause: n.Cause, At: now, // TestWhyAMessageBounced checks the cause
 			}
 			if c.event == "" {
 				want = email.Notification{}
@@ -315,4 +315,22 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("accepted %q with %q", body, signature)
 		}
 	})
+}
+
+func TestWhyAMessageBounced(t *testing.T) {
+	t.Parallel()
+	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
+	for kind, want := range map[string]email.Cause{
+		"NoEmail": email.CauseAddress, "Suppressed": email.CauseBouncedBefore, "MailboxFull": email.CauseOther, "ContentRejected": email.CauseOther,
+		"General": "", "OnAccountSuppressionList": "", "Undetermined": "",
+	} {
+		body := resendsim.Body(resendsim.EventOf(about, "email.bounced", []string{"ada@example.com"}, now, resendsim.Event{"bounce": resendsim.Event{"type": "Permanent", "subType": kind, "message": "it said no"}}))
+		events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, now)))
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%+v, %v, want one event", events, err)
+		}
+		if n, _, err := hook.Notification(events[0]); err != nil || n.Cause != want {
+			t.Errorf("cause of %s = %q, %v; want %q", kind, n.Cause, err, want)
+		}
+	}
 }
