@@ -122,7 +122,7 @@ func (s *session) authenticate(token string) error {
 }
 
 // Mail implements smtp.Session.
-func (s *session) Mail(from string, o *smtp.MailOptions) error {
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 	began := time.Now()
 	switch {
 	case s.caller.KeyID == "":

@@ -122,20 +122,25 @@ func (s *Service) learnRefused(ctx context.Context, st *stored, provider string,
 // nobody are the suppressions of a Service that has none.
 type nobody struct{}
 
+// Suppressed implements ports.Suppressions.
 func (nobody) Suppressed(context.Context, string, email.Category, []string) (map[string]suppression.Reason, error) {
 	return nil, nil
 }
 
+// Learn implements ports.Suppressions.
 func (nobody) Learn(context.Context, string, string, email.Notification, suppression.Reason, suppression.Source) error {
 	return nil
 }
 
+// UnsubscribeURL implements ports.Suppressions.
 func (nobody) UnsubscribeURL(_, _, _ string) string { return "" }
 
+// Unsubscriber implements ports.Suppressions.
 func (nobody) Unsubscriber(string) (ports.Unsubscriber, error) {
 	return ports.Unsubscriber{}, fault.New(fault.NotFound, "no_such_link", "there are no links")
 }
 
+// Unsubscribe implements ports.Suppressions.
 func (nobody) Unsubscribe(context.Context, ports.Unsubscriber, string) error { return nil }
 
 // The headers by which a mail reader unsubscribes with one click (RFC 8058).

@@ -24,8 +24,9 @@ func ReasonFor(n email.Notification) (r Reason, ok bool) {
 		return Unsubscribed, true
 	case email.EventBounced, email.EventRejected:
 		return reasonForFailure(n)
+	default:
+		return "", false
 	}
-	return "", false
 }
 
 func reasonForFailure(n email.Notification) (r Reason, ok bool) {
@@ -38,6 +39,7 @@ func reasonForFailure(n email.Notification) (r Reason, ok bool) {
 		return Bounced, true
 	case email.CauseOther:
 		return "", false
+	default: // an address, or nothing is known
 	}
 	code := enhanced(n)
 	switch {

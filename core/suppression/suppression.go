@@ -38,8 +38,9 @@ func (p Policy) stops(r Reason, c email.Category) bool {
 		return true
 	case Complained:
 		return c == email.Marketing || p.ComplaintsStopAll
+	default:
+		return c == email.Marketing
 	}
-	return c == email.Marketing
 }
 
 // Entry is what is known about one reason. The reason counts if At is after RemovedAt.

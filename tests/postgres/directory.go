@@ -24,7 +24,7 @@ func newDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	lock, err := os.Create(filepath.Join(dir, inUse))
+	lock, err := os.Create(filepath.Join(dir, inUse)) //nolint:gosec // the directory is ours
 	if err != nil {
 		return "", err
 	}
@@ -52,11 +52,11 @@ func removeUnused() error {
 }
 
 func unused(dir string) bool {
-	lock, err := os.Open(filepath.Join(dir, inUse))
+	lock, err := os.Open(filepath.Join(dir, inUse)) //nolint:gosec // the directory is ours
 	if err != nil { // its process may be about to make the file
 		info, err := os.Stat(dir)
 		return err == nil && time.Since(info.ModTime()) > time.Hour
 	}
-	defer lock.Close()
+	defer lock.Close() //nolint:errcheck // only read
 	return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

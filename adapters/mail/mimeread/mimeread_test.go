@@ -47,7 +47,8 @@ func TestAMessageIsTakenApart(t *testing.T) {
 		"a file with an encoded word": {with("Content-Type: multipart/mixed; boundary=b", "", "--b", "", "Hello", "--b", "Content-Type: application/pdf; name=\"=?utf-8?q?Rechnung_=C3=A4.pdf?=\"", "Content-Disposition: attachment", "Content-Transfer-Encoding: base64", "", "JVBERgA=", "--b--"), "Hello", "", []email.Attachment{file}},
 		"all of it, as Python writes it": {
 			with("Content-Type: multipart/mixed; boundary=\"=m\"", "", "--=m", "Content-Type: multipart/alternative;", " boundary=\"=a\"", "", "--=a", "Content-Type: text/plain; charset=\"utf-8\"", "", "Hello", "--=a", "MIME-Version: 1.0", "Content-Type: multipart/related; boundary=\"=r\"", "", "--=r", "Content-Type: text/html; charset=\"utf-8\"", "", "<img>", "--=r", "Content-Type: image/png", "Content-Disposition: attachment; filename=\"logo.png\"", "Content-ID: <logo>", "Content-Transfer-Encoding: base64", "", "UE5H", "--=r--", "--=a--", "--=m", "Content-Type: application/pdf", "Content-Disposition: attachment; filename*=utf-8''Rechnung%20%C3%A4.pdf", "Content-Transfer-Encoding: base64", "", "JVBERgA=", "--=m--"),
-			"Hello", "<img>", []email.Attachment{picture, file},
+			"Hello", "<img>",
+			[]email.Attachment{picture, file},
 		},
 	} {
 		p := read(t, c.raw)

@@ -94,11 +94,11 @@ func mailboxes(list []email.Address, seen map[string]bool) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if lower := strings.ToLower(ascii); seen[lower] {
+		lower := strings.ToLower(ascii)
+		if seen[lower] {
 			continue
-		} else {
-			seen[lower] = true
 		}
+		seen[lower] = true
 		if a.Name != "" {
 			ascii = `"` + quoting.Replace(a.Name) + `" <` + ascii + ">"
 		}
