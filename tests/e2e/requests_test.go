@@ -35,6 +35,13 @@ func TestTheDocumentNamesThePostsThatTakeAKey(t *testing.T) {
 			return "/api/emails/" + a.Text("id") + "/" + operation
 		}
 	}
+	withTemplate(t, g)
+	batch := func(t *testing.T) string {
+		t.Helper()
+		a := g.Do(t, "POST", "/api/emails/batch", batchOf(1, object{"sendAt": time.Now().Add(time.Hour)}))
+		a.HasStatus(t, 202)
+		return "/api/emails/batch/" + a.Text("id") + "/cancel"
+	}
 	at := func(path string) func(*testing.T) string { return func(*testing.T) string { return path } }
 	server := object{"confirm": false, "confirmation": "server"}
 	rows := map[string]struct {
@@ -51,6 +58,10 @@ func TestTheDocumentNamesThePostsThatTakeAKey(t *testing.T) {
 		"sendEmail":      {at("/api/emails"), object{"to": []string{"ada@example.com"}, "subject": "s", "text": "t"}},
 		"retryEmail":     {email("retry"), nil},
 		"cancelEmail":    {email("cancel"), nil},
+		"sendBatch":      {at("/api/emails/batch"), batchOf(1, nil)},
+		"cancelBatch":    {batch, nil},
+		"addSuppression": {at("/api/suppressions"), object{"email": "eve@example.com"}},
+		"unsubscribe":    {at("/unsubscribe/of-nobody"), nil},
 		"createUser":     {at("/api/users"), object{"email": "ada@example.com"}},
 	}
 	for id, takes := range postsWithKeys(t, g) {

@@ -53,7 +53,7 @@ func removeUnused() error {
 
 func unused(dir string) bool {
 	lock, err := os.Open(filepath.Join(dir, inUse)) //nolint:gosec // the directory is ours
-	if err != nil { // its process may be about to make the file
+	if err != nil {                                 // its process may be about to make the file
 		info, err := os.Stat(dir)
 		return err == nil && time.Since(info.ModTime()) > time.Hour
 	}
