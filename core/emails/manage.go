@@ -34,8 +34,8 @@ func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, curso
 }
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
-// because a person decides that it may be sent (again), or that waits: after a failed attempt, or for its SendAt. NotFound; Conflict
-// with code unexpected_state or message_erased.
+// because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
+// its SendAt. NotFound; Conflict with code unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
 		m, now := &st.message, s.Clock.Now()
@@ -44,6 +44,7 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 			return false
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
+		m.Suppress(nil) // the next attempt reads again who is
 		if m.SendAt.After(now) {
 			m.SendAt = now
 		}

@@ -10,6 +10,7 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/idempotency"
 	"patchbay/core/suppression"
+	"patchbay/ports"
 )
 
 // sendBatch sends a batch of one copy for each name, by a first provider that merges them, and waits
@@ -26,7 +27,7 @@ func (b *bureau) sendBatch(t *testing.T, c email.Category, names ...string) emai
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Minute)
+	<-time.After(time.Minute)
 	synctest.Wait()
 	if batch, err = b.GetBatch(t.Context(), tenant, batch.ID); err != nil {
 		t.Fatal(err)
@@ -69,5 +70,29 @@ func TestEachCopyOfAMarketingBatchHasItsOwnLink(t *testing.T) {
 		if len(b.first.got) != 2 || len(links) != 2 || links[""] {
 			t.Errorf("%d messages with the links %v, want two with one of their own", len(b.first.got), links)
 		}
+	})
+}
+
+func TestASuppressedBatchIsSentAfterItsRecipientsWereRemoved(t *testing.T) {
+	inBureau(t, nil, nil, func(t *testing.T, b *bureau) {
+		b.suppress(t, "ada", suppression.Bounced)
+		b.suppress(t, "eve", suppression.Bounced)
+		state := b.sendBatch(t, email.Transactional, "ada", "eve")
+		page, err := b.List(t.Context(), tenant, ports.Filter{Customer: state.ID}, "", 10)
+		if err != nil || len(page.Messages) != 1 {
+			t.Fatalf("%d messages, %v; want one", len(page.Messages), err)
+		}
+		m := page.Messages[0]
+		equal(t, "status while all are suppressed", m.Status, email.Suppressed)
+		for _, address := range []string{"ada@example.com", "eve@example.com"} {
+			if err := b.suppressed.Remove(t.Context(), tenant, b.suppressed.IDOf(tenant, address)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := b.Retry(t.Context(), tenant, m.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		equal(t, "status after a retry", b.get(t, m.ID).Status, email.Sent)
 	})
 }

@@ -175,7 +175,7 @@ func TestAMessageWithoutAnyoneLeftEnds(t *testing.T) {
 		if feed := b.feed(t, m.ID); len(feed) != 4 || !slices.Equal(feed[1:], want) {
 			t.Errorf("the feed has %q, want that it is queued, and %q", feed, want)
 		}
-		time.Sleep(24 * time.Hour)
+		<-time.After(24 * time.Hour)
 		equal(t, "tries a day later", b.first.tried()+b.second.tried(), 0)
 	})
 }
@@ -208,7 +208,7 @@ func TestSuppressionsAreReadAtEachAttempt(t *testing.T) {
 		equal(t, "the status", m.Status, email.Queued)
 		equal(t, "who was to get it first", shortly(b.first.last(t).To), "ada eve")
 		b.suppress(t, "eve", suppression.Bounced)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		equal(t, "the status a minute later", b.get(t, m.ID).Status, email.Sent)
 		equal(t, "who got it", shortly(b.first.last(t).To), "ada")
@@ -231,7 +231,7 @@ func TestNothingIsSentWhileSuppressionsAreNotRead(t *testing.T) {
 		synctest.Wait()
 		equal(t, "tries while the list is away", b.first.tried()+b.second.tried(), 0)
 		b.failing(nil)
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		synctest.Wait()
 		equal(t, "the status once it is back", b.get(t, m.ID).Status, email.Suppressed)
 		equal(t, "tries", b.first.tried()+b.second.tried(), 0)

@@ -45,7 +45,7 @@ func TestAPersonIsForgottenAndStaysSuppressed(t *testing.T) {
 			t.Errorf("left: %+v, want nothing", left)
 		}
 
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.learn(t, "ada@example.com", suppression.Bounced, 0)
 		if v, err := r.Get(t.Context(), tenant, v.ID); err != nil || v.Email != "" {
 			t.Errorf("after another event: %+v, %v, want no address", v, err)

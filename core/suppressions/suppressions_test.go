@@ -126,7 +126,7 @@ func TestARemovedAddressComesBackByNewEventsAlone(t *testing.T) {
 			t.Errorf("the list has %v, %v, want nothing", page, err)
 		}
 		wantKind(t, r.Remove(t.Context(), tenant, id), fault.NotFound)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		r.learn(t, "ada@example.com", suppression.Bounced, 0)
 		if got := r.stopped(t, email.Transactional, "ada@example.com"); got != suppression.Bounced {
 			t.Errorf("after a new event it is stopped for %q, want bounced", got)
@@ -203,7 +203,7 @@ func TestTheListIsOfActiveAddressesNewestFirst(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		for _, name := range []string{"a", "b", "c", "d"} {
 			r.add(t, name+"@example.com", suppression.Manual)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		if err := r.Remove(t.Context(), tenant, r.IDOf(tenant, "c@example.com")); err != nil {
 			t.Fatal(err)
