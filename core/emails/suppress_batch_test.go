@@ -6,10 +6,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"patchbay/adapters/handlebars"
 	"patchbay/core/email"
 	"patchbay/core/emails"
 	"patchbay/core/idempotency"
 	"patchbay/core/suppression"
+	"patchbay/core/template"
 	"patchbay/ports"
 )
 
@@ -75,16 +77,22 @@ func TestEachCopyOfAMarketingBatchHasItsOwnLink(t *testing.T) {
 
 func TestASuppressedBatchIsSentAfterItsRecipientsWereRemoved(t *testing.T) {
 	inBureau(t, nil, nil, func(t *testing.T, b *bureau) {
-		b.suppress(t, "ada", suppression.Bounced)
-		b.suppress(t, "eve", suppression.Bounced)
-		state := b.sendBatch(t, email.Transactional, "ada", "eve")
+		b.Templates, b.Renderer = sources{"welcome": welcome}, handlebars.New(template.MissingIsError)
+		b.first.features.Personalizations, b.first.features.MergesContent = 100, true
+		b.suppress(t, "u0", suppression.Bounced)
+		b.suppress(t, "u1", suppression.Bounced)
+		state, _, err := b.AcceptBatch(t.Context(), tenant, batchOf(2), idempotency.Key{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
 		page, err := b.List(t.Context(), tenant, ports.Filter{Customer: state.ID}, "", 10)
 		if err != nil || len(page.Messages) != 1 {
 			t.Fatalf("%d messages, %v; want one", len(page.Messages), err)
 		}
 		m := page.Messages[0]
 		equal(t, "status while all are suppressed", m.Status, email.Suppressed)
-		for _, address := range []string{"ada@example.com", "eve@example.com"} {
+		for _, address := range []string{"u0@example.com", "u1@example.com"} {
 			if err := b.suppressed.Remove(t.Context(), tenant, b.suppressed.IDOf(tenant, address)); err != nil {
 				t.Fatal(err)
 			}
