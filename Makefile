@@ -1,4 +1,4 @@
-# make run, build and test need Go and make: no C compiler, no node, no python.
+# make run and build need Go and make: no C compiler, no node, no python.
 # What else a target needs is said beside it.
 
 GO      ?= go
