@@ -134,7 +134,8 @@ func (s *Service) makeDue(ctx context.Context, w waiting, p ports.Mailer) (due b
 	}
 	s.backlog.forget(w)
 	err = s.messages.Update(ctx, &st, func(st *stored) error {
-		if st.message.Status != email.Queued || st.message.Failures == 0 || st.record.Owner != "" || !st.record.Due.After(s.Clock.Now()) {
+		// What may have been sent since an older copy of the journal is left to its claim, which sees that.
+		if s.possiblySent(st.message) || st.message.Status != email.Queued || st.message.Failures == 0 || st.record.Owner != "" || !st.record.Due.After(s.Clock.Now()) {
 			return record.ErrUnchanged
 		}
 		s.retryAt(st, st.message.Date())

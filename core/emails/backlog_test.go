@@ -2,6 +2,7 @@ package emails_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -180,6 +181,34 @@ func TestAMessageThatAlwaysFailsKeepsItsSchedule(t *testing.T) {
 				if got := r.get(t, m.ID); got.Status != email.Queued || got.Failures > 6 {
 					t.Errorf("after two minutes: %s after %d failures, want queued after at most 6", got.Status, got.Failures)
 				}
+			})
+		})
+	}
+}
+
+// A message that waits may have been sent since the older copy of the journal that was put back. Neither
+// a provider that recovers nor a retry makes that forgotten.
+func TestAMessageThatMayHaveBeenSentBeforeARestoreIsNotMadeDue(t *testing.T) {
+	for _, retried := range []bool{false, true} {
+		t.Run(fmt.Sprintf("retried %t", retried), func(t *testing.T) {
+			within(t, nil, nil, nil, func(t *testing.T, r rig) {
+				end := time.Now().Add(10 * time.Second)
+				r.first.fail, r.second.fail = outage(end, fault.Unavailable), outage(end, fault.Unavailable)
+				d := draft()
+				d.Delivery = email.AtMostOnce
+				m := r.accept(t, d)
+				<-time.After(11 * time.Second)
+				restored := time.Now()
+				r.Restored = func() (time.Time, bool) { return restored, true }
+				if retried {
+					if _, err := r.Retry(t.Context(), tenant, m.ID); fault.From(err).Code != "unexpected_state" {
+						t.Errorf("retry = %v, want unexpected_state", err)
+					}
+				}
+				r.accept(t, draft()) // it finds that the provider works
+				<-time.After(time.Minute)
+				equal(t, "status", r.get(t, m.ID).Status, email.Unknown)
+				equal(t, "copies", r.first.copies(m.ID)+r.second.copies(m.ID), 0)
 			})
 		})
 	}

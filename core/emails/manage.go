@@ -39,7 +39,7 @@ func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, curso
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
 		m, now := &st.message, s.Clock.Now()
-		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now)
+		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
 		if !m.PurgedAt.IsZero() || !waits && !slices.Contains(retryable, m.Status) {
 			return false
 		}

@@ -53,13 +53,20 @@ func mayBeSplit(m email.Message) bool {
 }
 
 // split makes the copies of a message messages of their own. It may be repeated after a crash: the
-// ids follow from the message. If anything fails, the lease expires.
+// ids follow from the message. If a save fails, the lease expires. Copies that cannot be rendered are
+// retried as a message is, so that they are given up in the end.
 func (s *Service) split(ctx context.Context, st *stored) {
+	copies, err := s.render(st.message)
+	if err != nil {
+		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		s.postpone(ctx, st)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	err := s.markSplitting(ctx, st)
+	err = s.markSplitting(ctx, st)
 	if err == nil {
-		err = s.saveCopies(ctx, st.message)
+		err = s.saveCopies(ctx, st.message, copies)
 	}
 	if err == nil {
 		st.message.Personalizations, st.message.Recipients, st.message.Source, st.message.Splitting = nil, nil, nil, false
@@ -84,11 +91,7 @@ func (s *Service) markSplitting(ctx context.Context, st *stored) error {
 }
 
 // saveCopies stores a message for each copy. A Conflict says that it is stored already.
-func (s *Service) saveCopies(ctx context.Context, m email.Message) error {
-	copies, err := s.render(m)
-	if err != nil {
-		return err
-	}
+func (s *Service) saveCopies(ctx context.Context, m email.Message, copies []email.Personalization) error {
 	records := make([]*ports.Record, len(copies))
 	for i, p := range copies {
 		one := stored{message: m.Copy(fmt.Sprintf("%s.%d", m.ID, p.Index), p)}

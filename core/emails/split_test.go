@@ -14,6 +14,7 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/template"
 	"patchbay/tests/memjournal"
 )
 
@@ -154,4 +155,29 @@ func TestASplitIsFinishedUnderAnotherConfiguration(t *testing.T) {
 		first.got(t, 3, 1)
 		equal(t, "counts", o.counts(t, b.ID), "sent:3")
 	})
+}
+
+// A template that could be rendered when the batch was accepted cannot any more, such as after an
+// upgrade.
+func TestABatchThatCannotBeRenderedAnyMoreFailsInTheEnd(t *testing.T) {
+	for _, l := range []*line{merging("merging", nil), single("single", nil)} {
+		t.Run(l.name, func(t *testing.T) {
+			withBatches(t, []*line{l}, func(t *testing.T, o *batchRig) {
+				d := batchOf(3)
+				d.SendAt = time.Now().Add(time.Hour)
+				b := o.send(t, d, idempotency.Key{})
+				o.Renderer = refusesAll{}
+				<-time.After(48 * time.Hour)
+				equal(t, "counts", o.counts(t, b.ID), "failed:3")
+				equal(t, "calls", len(l.calls), 0)
+			})
+		})
+	}
+}
+
+// refusesAll renders nothing.
+type refusesAll struct{}
+
+func (refusesAll) Render(template.Source, map[string]any) (template.Content, error) {
+	return template.Content{}, fault.New(fault.Invalid, "template_invalid", "scripted")
 }

@@ -188,7 +188,7 @@ func TestWithoutAUserThereIsNoAuthentication(t *testing.T) {
 func TestAServerWithoutExtensionsGetsPlainCommands(t *testing.T) {
 	t.Parallel()
 	sim := smtpsim.Start(t, smtpsim.Options{Open: true})
-	sim.Inject(smtpsim.Fault{At: smtpsim.Ehlo, Mishap: smtpsim.Says("502 Command not implemented")})
+	sim.Inject(smtpsim.Fault{At: smtpsim.Ehlo, Mishap: smtpsim.Says("502 5.5.1 EHLO is not known here")})
 	settings := settingsFor(t, sim)
 	settings.Username, settings.Password = "", setting.Secret{}
 	if _, err := open(t, settings, patience).Send(t.Context(), message()); err != nil {
