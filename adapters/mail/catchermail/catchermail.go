@@ -36,9 +36,9 @@ type Options struct {
 type Catcher struct {
 	Options
 	courier *courier // nil without Events
-	mu    sync.Mutex
-	names []string // of the files, oldest first
-	next  int64    // number of the next file
+	mu      sync.Mutex
+	names   []string // of the files, oldest first
+	next    int64    // number of the next file
 }
 
 const extension = ".eml"
