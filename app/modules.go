@@ -261,7 +261,7 @@ func staging(c *config.Config) emails.Staging {
 }
 
 func senders(c *config.Config) emails.Senders {
-	return emails.Senders{Domains: c.Mail.FromDomains, Allowed: c.Mail.Senders}
+	return emails.Senders{Domains: c.Mail.FromDomains, Allowed: c.Mail.Senders, ASCII: rfc5322.ASCII}
 }
 
 // TemplateDir returns the directory of templates. The default one need not be there.
