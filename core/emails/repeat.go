@@ -141,7 +141,7 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 		wait = schedule[len(schedule)-1]
 	}
 	st.cause = err
-	if retryAfter(err) == 0 && !fault.From(err).Blameless {
+	if f := fault.From(err); f.Skipped || f.RetryAfter == 0 && !f.Blameless {
 		s.backlog.add(&st.message)
 	}
 	s.await(ctx, st, max(jitter(wait), retryAfter(err)), func(a *email.Attempt) {

@@ -102,9 +102,9 @@ func partsOf(t *testing.T, m *mail.Message) map[string]string {
 func batches() (rows []mailRow) {
 	refused := func(place int) bool { return place%3 == 1 } // 23 of 68
 	address := func(r *route, place int) string {
-		return r.at(fmt.Sprintf("%s%d", map[bool]string{true: "bad", false: "good"}[refused(place)], place))
+		return r.at(fmt.Sprintf("%s%d", map[bool]string{true: "refused", false: "taken"}[refused(place)], place))
 	}
-	names := func(_ *http.Request, body []byte) bool { return bytes.Contains(body, []byte("bad")) }
+	names := func(_ *http.Request, body []byte) bool { return bytes.Contains(body, []byte("refused")) }
 	for _, order := range []string{"sendgrid, mailgun", "mailgun, sendgrid"} {
 		rows = append(rows, mailRow{name: "of 68 recipients 23 are refused, and each is shown, " + order, order: order, shows: func(t *testing.T, r *route) {
 			r.sendgrid.Inject(faultserver.Fault{Match: names, Standing: true, Mishap: sendgridsim.BadRecipient()})

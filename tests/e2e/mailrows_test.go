@@ -139,11 +139,6 @@ func (r *route) at(local string) string { return local + "@" + r.domain }
 func (r *route) becomes(t testing.TB, m gateway.Answer, status, tries string) {
 	t.Helper()
 	var last gateway.Answer
-	defer func() {
-		if t.Failed() {
-			t.Logf("the message is %s", last.Body)
-		}
-	}()
 	gateway.Eventually(t, 30*time.Second, "the message is "+status, func() bool {
 		last = r.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
 		return last.Text("status") == status
