@@ -63,6 +63,7 @@ type Sim struct {
 	listener net.Listener // nil while connections are refused
 	conns    []*conn
 	faults   []Fault
+	replaced []string      // references of messages, see Replaced
 	healed   chan struct{} // closed by Heal, which releases conversations that hang
 	all      sync.WaitGroup
 }
@@ -183,6 +184,14 @@ func (s *Sim) Commands() []Command {
 		all = append(all, c.commands...)
 	}
 	return all
+}
+
+// Replaced returns the references of the delivered messages whose answer a fault at the step Message
+// has replaced.
+func (s *Sim) Replaced() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.replaced)
 }
 
 // Connections counts the connections so far.
