@@ -6,8 +6,10 @@ package chaosmail_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -127,7 +129,7 @@ func (w *world) summary(v *verdict) []string {
 	second := v.counts["second copies: "+atLeastOnce]
 	all := []string{
 		fmt.Sprintf("seed %d: %d mails accepted, %d batches of them, for %d recipients; %d kills, %d outages", w.seed, len(w.mails)-len(v.problems[unaccepted]),
-			len(batches), recipients, w.kills(), len(v.disturbances)-w.kills()),
+			len(batches), recipients, v.count(killed), v.count(slices.Collect(maps.Keys(w.providers))...)),
 		fmt.Sprintf("second copies: %d under %s, each after an ambiguous send; %d under %s", second, atLeastOnce, len(v.problems[doubled]), atMostOnce),
 		"recipients by delivery and state: " + lines(v.counts, "states"),
 		"attempts by outcome: " + lines(v.counts, "attempts"),

@@ -100,11 +100,21 @@ func (f *facts) mailOf(address string) *mail {
 	return f.mails[n]
 }
 
-// interrupted reports whether the gateway was killed, or the provider made unreachable, during an
-// attempt.
+// count counts the disturbances of a kind.
+func (f *facts) count(what ...string) (n int) {
+	for _, d := range f.disturbances {
+		if slices.Contains(what, d.what) {
+			n++
+		}
+	}
+	return n
+}
+
+// interrupted reports whether the gateway was killed, its clock set, or the provider made unreachable,
+// during an attempt.
 func (f *facts) interrupted(a *attempt) bool {
 	return slices.ContainsFunc(f.disturbances, func(d disturbance) bool {
-		return (d.provider == "" || d.provider == a.Provider) && a.spans(d.at)
+		return (d.what == killed || d.what == stepped || d.what == a.Provider) && a.spans(d.at)
 	})
 }
 

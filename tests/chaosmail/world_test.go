@@ -52,9 +52,14 @@ type provider interface {
 
 // disturbance is a moment at which calls of a provider, or all that the gateway did, may have ended.
 type disturbance struct {
-	at       time.Time
-	provider string // empty for the gateway
+	at   time.Time
+	what string // the name of a provider, or one of these
 }
+
+const (
+	killed  = "kill"
+	stepped = "step of the clock"
+)
 
 // slow executes each request at once, and answers it a little later: so kills and outages also come
 // between the two.
@@ -144,22 +149,10 @@ log: {requests: false}
 }
 
 // disturbed records a disturbance that is about to come.
-func (w *world) disturbed(provider string) {
+func (w *world) disturbed(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.disturbances = append(w.disturbances, disturbance{time.Now(), provider})
-}
-
-// kills counts the kills so far.
-func (w *world) kills() (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, d := range w.disturbances {
-		if d.provider == "" {
-			n++
-		}
-	}
-	return n
+	w.disturbances = append(w.disturbances, disturbance{time.Now(), what})
 }
 
 // answered counts the requests that were accepted.
@@ -203,7 +196,7 @@ func (w *world) outages(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(time.Duration(500+r.IntN(2500)) * time.Millisecond):
+		case <-time.After(time.Duration(100+r.IntN(900)) * time.Millisecond):
 		}
 		length := time.Duration(20+r.IntN(200)) * time.Millisecond
 		if r.IntN(4) == 0 {
@@ -216,41 +209,52 @@ func (w *world) outages(ctx context.Context) {
 // kill kills the gateway and starts it again.
 func (w *world) kill(t *testing.T) {
 	t.Helper()
-	w.disturbed("")
+	w.disturbed(killed)
 	w.Kill()
 	w.Restart(t)
 }
 
 const (
-	poll       = time.Second
-	clockStep  = 20 * time.Minute
-	settling   = 3 * time.Minute
-	mostSteps  = 60 // in total less than the time for which Resend remembers keys
-	openStates = "queued, sending"
+	quiet     = 2 * time.Second // no provider takes as long when it is well
+	clockStep = 20 * time.Minute
+	settling  = 3 * time.Minute
+	mostSteps = 60 // in total less than the time for which Resend remembers keys
 )
 
-// settle ends all faults, and advances the gateway's clock until nothing waits.
+// settle ends all faults, and advances the gateway's clock until nothing waits. It does so only while
+// no provider is at work: a step ends the leases of messages that are being sent.
 func (w *world) settle(t *testing.T) {
 	t.Helper()
 	for _, p := range w.providers {
 		p.Heal()
 	}
-	var last time.Time
-	steps := 0
-	gateway.Eventually(t, settling, "no email is "+openStates, func() bool {
-		if time.Since(last) < poll {
-			return false
-		}
-		last = time.Now()
-		open := slices.ContainsFunc([]string{"queued", "sending"}, func(status string) bool {
-			a := w.Do(t, "GET", "/api/emails?limit=1&status="+status, nil)
-			return a.Status != http.StatusOK || len(a.Data()) > 0
+	began := time.Now()
+	delivered, since := w.delivered(), began
+	for steps := 0; ; {
+		gateway.Eventually(t, settling-time.Since(began), "no email is queued or sending", func() bool {
+			if n := w.delivered(); n != delivered {
+				delivered, since = n, time.Now()
+			}
+			return time.Since(since) >= quiet
 		})
-		if open && steps < mostSteps {
-			steps++
-			w.clock.Add(int64(clockStep))
-			w.SetClock(t, time.Duration(w.clock.Load()))
+		if !w.waits(t) {
+			return
 		}
-		return !open
+		if steps++; steps > mostSteps {
+			return // the verdict names what does not end
+		}
+		w.disturbed(stepped)
+		w.clock.Add(int64(clockStep))
+		w.SetClock(t, time.Duration(w.clock.Load()))
+		since = time.Now()
+	}
+}
+
+// waits reports whether an email is to be sent.
+func (w *world) waits(t *testing.T) bool {
+	t.Helper()
+	return slices.ContainsFunc([]string{"queued", "sending"}, func(status string) bool {
+		a := w.Do(t, "GET", "/api/emails?limit=1&status="+status, nil)
+		return a.Status != http.StatusOK || len(a.Data()) > 0
 	})
 }
