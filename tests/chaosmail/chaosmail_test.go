@@ -53,7 +53,7 @@ func TestMailUnderChaos(t *testing.T) {
 	t.Parallel()
 	count, kills := numberOf(t, "PATCHBAY_CHAOS_MAILS", fewMails), numberOf(t, "PATCHBAY_CHAOS_MAIL_KILLS", fewKills)
 	w := newWorld(t, seedOf(t), int(count))
-	w.run(t, int(kills))
+	w.run(t, int(kills), settling)
 	v := judge(w.collect(t))
 	v.report(t)
 	for _, line := range w.summary(v) {
@@ -63,7 +63,8 @@ func TestMailUnderChaos(t *testing.T) {
 
 // run makes all requests while the providers fail, and kills the gateway so often: three times of four
 // while requests come in, and then while the rest is sent.
-func (w *world) run(t *testing.T, kills int) {
+// It waits at most so long until everything has ended.
+func (w *world) run(t *testing.T, kills int, limit time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
@@ -93,7 +94,7 @@ func (w *world) run(t *testing.T, kills int) {
 	}
 	healed()
 	all.Wait()
-	w.settle(t)
+	w.settle(t, limit)
 }
 
 // runLimit bounds the time in which mail is accepted.

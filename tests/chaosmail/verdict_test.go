@@ -21,7 +21,7 @@ const (
 	afterwards = "attempts after one that was accepted"
 	imagined   = "acceptances that no provider knows of"
 	stray      = "copies that nobody asked for"
-	altered    = "copies that say something else than was asked for, or name others"
+	misquoted  = "copies that say something else than was asked for, or name others"
 )
 
 // verdict compares what was asked for with what the providers did and what the gateway tells.
@@ -86,7 +86,7 @@ func (v *verdict) checkCopy(d *delivery) {
 		}
 		v.got[address] = append(v.got[address], d)
 		if err := m.check(d.raw); err != nil {
-			v.problem(altered, "to %s at %s: %v", address, d.provider, err)
+			v.problem(misquoted, "to %s at %s: %v", address, d.provider, err)
 		}
 	}
 }
@@ -214,6 +214,15 @@ func (v *verdict) report(t *testing.T) {
 		examples := v.problems[what]
 		t.Errorf("%s: got %d, want 0, such as\n%s", what, len(examples), strings.Join(examples[:min(3, len(examples))], "\n"))
 	}
+}
+
+// tally counts the problems of each kind.
+func (v *verdict) tally() map[string]int {
+	all := map[string]int{}
+	for what, examples := range v.problems {
+		all["problems: "+what] = len(examples)
+	}
+	return all
 }
 
 // lines returns the counts that begin with a word, in a line.

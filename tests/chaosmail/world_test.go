@@ -217,31 +217,29 @@ func (w *world) kill(t *testing.T) {
 const (
 	quiet     = 2 * time.Second // no provider takes as long when it is well
 	clockStep = 20 * time.Minute
-	settling  = 3 * time.Minute
+	settling  = 3 * time.Minute // of real time
 	mostSteps = 60 // in total less than the time for which Resend remembers keys
 )
 
-// settle ends all faults, and advances the gateway's clock until nothing waits. It does so only while
-// no provider is at work: a step ends the leases of messages that are being sent.
-func (w *world) settle(t *testing.T) {
+// settle ends all faults, and advances the gateway's clock until nothing waits, or for as long as limit
+// says: the verdict names what does not end. It does so only while no provider is at work, because a step
+// ends the leases of messages that are being sent.
+func (w *world) settle(t *testing.T, limit time.Duration) {
 	t.Helper()
 	for _, p := range w.providers {
 		p.Heal()
 	}
 	began := time.Now()
 	delivered, since := w.delivered(), began
-	for steps := 0; ; {
-		gateway.Eventually(t, settling-time.Since(began), "no email is queued or sending", func() bool {
+	for range mostSteps {
+		gateway.Eventually(t, limit+time.Minute, "no provider is at work", func() bool {
 			if n := w.delivered(); n != delivered {
 				delivered, since = n, time.Now()
 			}
-			return time.Since(since) >= quiet
+			return time.Since(since) >= quiet || time.Since(began) > limit
 		})
-		if !w.waits(t) {
+		if !w.waits(t) || time.Since(began) > limit {
 			return
-		}
-		if steps++; steps > mostSteps {
-			return // the verdict names what does not end
 		}
 		w.disturbed(stepped)
 		w.clock.Add(int64(clockStep))
