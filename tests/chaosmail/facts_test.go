@@ -42,6 +42,7 @@ type attempt struct {
 	ID        string    `json:"id"`
 	Provider  string    `json:"provider"`
 	Outcome   string    `json:"outcome"`
+	Code      string    `json:"code"`
 	Reference string    `json:"reference"`
 	StartedAt time.Time `json:"startedAt"`
 	EndedAt   time.Time `json:"endedAt"`
@@ -114,14 +115,17 @@ func (f *facts) count(what ...string) (n int) {
 // during an attempt.
 func (f *facts) interrupted(a *attempt) bool {
 	return slices.ContainsFunc(f.disturbances, func(d disturbance) bool {
-		return (d.what == killed || d.what == stepped || d.what == a.Provider) && a.spans(d.at)
+		return (d.what == killed || d.what == stepped || d.what == a.Provider) && a.overlaps(d.from, d.to)
 	})
 }
 
-// spans reports whether an attempt was in progress at a time.
-func (a *attempt) spans(at time.Time) bool {
-	return !at.Before(a.StartedAt) && (a.EndedAt.IsZero() || !at.After(a.EndedAt))
+// overlaps reports whether an attempt was in progress at some time of a period.
+func (a *attempt) overlaps(from, to time.Time) bool {
+	return !to.Before(a.StartedAt) && (a.EndedAt.IsZero() || !from.After(a.EndedAt))
 }
+
+// spans reports whether an attempt was in progress at a time.
+func (a *attempt) spans(at time.Time) bool { return a.overlaps(at, at) }
 
 // overran reports whether the gateway waited for an answer as long as it does.
 func (a *attempt) overran() bool { return a.EndedAt.Sub(a.StartedAt) >= callTimeout }

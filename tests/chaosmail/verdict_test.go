@@ -174,13 +174,14 @@ func (v *verdict) checkCopies(m *mail, p person, e entry) {
 	case n < 2:
 		return
 	case m.delivery == atMostOnce:
-		v.problem(doubled, "%s got %d copies, from %s at %s and %s at %s: %s", p.address, n, got[0].provider, got[0].at, got[1].provider, got[1].at, e.show())
+		v.problem(doubled, "%s got %d copies, from %s at %s and %s at %s: %s",
+			p.address, n, got[0].provider, got[0].at.Format(clockTime), got[1].provider, got[1].at.Format(clockTime), e.show())
 		return
 	}
 	v.counts["second copies: "+atLeastOnce] += len(got) - 1
 	for _, d := range got[:len(got)-1] {
 		if !v.unanswered(d, v.attemptOf(d, e.stored)) {
-			v.problem(needless, "%s got %d copies, though %s answered at %s: %s", p.address, len(got), d.provider, d.at, e.show())
+			v.problem(needless, "%s got %d copies, though %s answered at %s: %s", p.address, len(got), d.provider, d.at.Format(clockTime), e.show())
 		}
 	}
 }
@@ -199,10 +200,13 @@ func (v *verdict) attemptOf(d *delivery, m *stored) *attempt {
 	return nil
 }
 
+// clockTime is the layout of times in examples.
+const clockTime = "15:04:05.000"
+
 func (e entry) show() string {
 	text := e.ID
 	for _, a := range e.Attempts {
-		text += fmt.Sprintf("; %s %s", a.Provider, a.Outcome)
+		text += fmt.Sprintf("; %s %s %s from %s to %s", a.Provider, a.Outcome, a.Code, a.StartedAt.Format(clockTime), a.EndedAt.Format(clockTime))
 	}
 	return text
 }

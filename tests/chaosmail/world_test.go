@@ -50,10 +50,10 @@ type provider interface {
 	Messages() []mailbox.Message
 }
 
-// disturbance is a moment at which calls of a provider, or all that the gateway did, may have ended.
+// disturbance is a time at which calls of a provider, or all that the gateway did, may have ended.
 type disturbance struct {
-	at   time.Time
-	what string // the name of a provider, or one of these
+	from, to time.Time
+	what     string // the name of a provider, or one of these
 }
 
 const (
@@ -148,11 +148,13 @@ log: {requests: false}
 	w.OwnClock(t)
 }
 
-// disturbed records a disturbance that is about to come.
-func (w *world) disturbed(what string) {
+// disturb records what a function does as a disturbance.
+func (w *world) disturb(what string, do func()) {
+	from := time.Now()
+	do()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.disturbances = append(w.disturbances, disturbance{time.Now(), what})
+	w.disturbances = append(w.disturbances, disturbance{from, time.Now(), what})
 }
 
 // answered counts the requests that were accepted.
@@ -179,13 +181,14 @@ func (w *world) delivered() (n int) {
 
 // outage makes a provider unreachable while d passes, and resets what it was working on.
 func (w *world) outage(ctx context.Context, name string, d time.Duration) {
-	w.disturbed(name)
-	w.providers[name].Refuse()
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-	w.providers[name].Resume()
+	w.disturb(name, func() {
+		w.providers[name].Refuse()
+		select {
+		case <-ctx.Done():
+		case <-time.After(d):
+		}
+		w.providers[name].Resume()
+	})
 }
 
 // outages makes one provider after the other unreachable, for a moment or for longer, until ctx ends.
@@ -209,8 +212,7 @@ func (w *world) outages(ctx context.Context) {
 // kill kills the gateway and starts it again.
 func (w *world) kill(t *testing.T) {
 	t.Helper()
-	w.disturbed(killed)
-	w.Kill()
+	w.disturb(killed, w.Kill)
 	w.Restart(t)
 }
 
@@ -218,7 +220,7 @@ const (
 	quiet     = 2 * time.Second // no provider takes as long when it is well
 	clockStep = 20 * time.Minute
 	settling  = 3 * time.Minute // of real time
-	mostSteps = 60 // in total less than the time for which Resend remembers keys
+	mostSteps = 60              // in total less than the time for which Resend remembers keys
 )
 
 // settle ends all faults, and advances the gateway's clock until nothing waits, or for as long as limit
@@ -241,9 +243,10 @@ func (w *world) settle(t *testing.T, limit time.Duration) {
 		if !w.waits(t) || time.Since(began) > limit {
 			return
 		}
-		w.disturbed(stepped)
-		w.clock.Add(int64(clockStep))
-		w.SetClock(t, time.Duration(w.clock.Load()))
+		w.disturb(stepped, func() {
+			w.clock.Add(int64(clockStep))
+			w.SetClock(t, time.Duration(w.clock.Load()))
+		})
 		since = time.Now()
 	}
 }
