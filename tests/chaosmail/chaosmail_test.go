@@ -74,7 +74,7 @@ func (w *world) run(t *testing.T, kills int, limit time.Duration) {
 	all.Go(func() { w.outages(faulty) })
 	var load sync.WaitGroup
 	load.Go(func() { w.load(ctx) })
-	r := rand.New(rand.NewPCG(w.seed, hash(w.seed, "kills"))) //nolint:gosec // not a secret
+	r := rand.New(rand.NewPCG(w.seed, hash(w.seed, "kills")))
 	total := w.keys()
 	during := (3*kills + 3) / 4
 	for i := range during {
@@ -133,6 +133,7 @@ func (w *world) summary(v *verdict) []string {
 			len(batches), recipients, v.count(killed), v.count(slices.Collect(maps.Keys(w.providers))...)),
 		fmt.Sprintf("second copies: %d under %s, each after an ambiguous send; %d under %s", second, atLeastOnce, len(v.problems[doubled]), atMostOnce),
 		"recipients by delivery and state: " + lines(v.counts, "states"),
+		"recipients who failed for another's address in their call, or for the sender's: " + lines(v.counts, "beside"),
 		"attempts by outcome: " + lines(v.counts, "attempts"),
 		"messages executed by provider: " + lines(v.counts, "copies"),
 	}

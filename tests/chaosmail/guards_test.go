@@ -14,7 +14,6 @@ type guard struct {
 	name  string
 	edits []altered.Edit
 	finds []string // the kinds of problems of which there must be one without it
-	short bool     // it is removed in make test, too
 }
 
 var guards = []guard{
@@ -23,7 +22,7 @@ var guards = []guard{
 		edits: []altered.Edit{{
 			File: "core/emails/send.go", Is: "last.Outcome == email.Attempting {", Becomes: "last.Outcome == \"\" {",
 		}},
-		finds: []string{doubled}, short: true,
+		finds: []string{doubled},
 	},
 	{
 		name: "mail is on disk before it is accepted",
@@ -74,14 +73,15 @@ const later = `	go func(st stored) {
 // soon is how long a run without a guard waits until everything has ended: some of it never does.
 const soon = 15 * time.Second
 
-// TestWithoutAGuard checks that each rule is missed by the same run when it is removed.
+// TestWithoutAGuard checks that the run finds what is wrong without each of the guards. make test only
+// checks that they are where the edits expect them: building a gateway without each takes a while.
 func TestWithoutAGuard(t *testing.T) {
 	t.Parallel()
 	for _, g := range guards {
 		for _, e := range g.edits {
 			e.Check(t)
 		}
-		if os.Getenv("PATCHBAY_CHAOS_MAILS") == "" && !g.short {
+		if os.Getenv("PATCHBAY_CHAOS_MAILS") == "" {
 			continue
 		}
 		t.Run(g.name, func(t *testing.T) {

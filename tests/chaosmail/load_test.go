@@ -217,7 +217,7 @@ func (w *world) converse(ctx context.Context, m *mail) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                                     //nolint:errcheck // it is used no more
+	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // longer than the gateway takes
 	c, err := smtp.NewClient(conn, "127.0.0.1")
 	if err != nil {

@@ -85,7 +85,7 @@ func hash(seed uint64, of ...any) uint64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintln(h, append([]any{seed}, of...)...) // it never fails
 	// FNV alone differs little for texts that differ in their last character.
-	return rand.New(rand.NewPCG(h.Sum64(), seed)).Uint64() //nolint:gosec // not a secret
+	return rand.New(rand.NewPCG(h.Sum64(), seed)).Uint64()
 }
 
 const (
@@ -101,7 +101,7 @@ func planOf(seed uint64, count int) []*mail {
 	inBatches := count / 10
 	perBatch := min(copiesInBatch, max(1, inBatches/3)) // at least three batches
 	for n := range all {
-		r := rand.New(rand.NewPCG(seed, hash(seed, "mail", n))) //nolint:gosec // not a secret
+		r := rand.New(rand.NewPCG(seed, hash(seed, "mail", n)))
 		if n < inBatches {
 			all[n] = ofBatch(seed, n, n/perBatch, r)
 		} else {

@@ -158,6 +158,9 @@ func (v *verdict) checkState(m *mail, p person, e entry) {
 		if !m.refused && !slices.ContainsFunc(e.Attempts, func(a attempt) bool { return slices.ContainsFunc(v.faults[a.ID], refused) }) {
 			v.problem(unfounded, "%s has failed: %s", p.address, e.show())
 		}
+		if !m.refused {
+			v.counts["beside: "+m.delivery]++
+		}
 	case "suppressed": // an address that a provider has refused is not tried again
 		if !strings.Contains(p.address, refusedMark) {
 			v.problem(unfounded, "%s is suppressed: %s", p.address, e.show())

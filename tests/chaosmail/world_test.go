@@ -72,7 +72,7 @@ func (s slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Handler.ServeHTTP(w, r)
 	select {
 	case <-r.Context().Done():
-	case <-time.After(rand.N(slowest)): //nolint:gosec // not a secret
+	case <-time.After(rand.N(slowest)):
 	}
 }
 
@@ -194,7 +194,7 @@ func (w *world) outage(ctx context.Context, name string, d time.Duration) {
 // outages makes one provider after the other unreachable, for a moment or for longer, until ctx ends.
 func (w *world) outages(ctx context.Context) {
 	names := []string{"smtp", "sendgrid", "mailgun", "resend"}
-	r := rand.New(rand.NewPCG(w.seed, hash(w.seed, "outages"))) //nolint:gosec // not a secret
+	r := rand.New(rand.NewPCG(w.seed, hash(w.seed, "outages")))
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
