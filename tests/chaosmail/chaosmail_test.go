@@ -120,8 +120,9 @@ func (w *world) awaitProgress(t *testing.T, r *rand.Rand) {
 
 // summary tells what happened, in several lines.
 func (w *world) summary(v *verdict) []string {
-	batches, recipients := map[int]bool{}, 0
+	ways, batches, recipients := map[way]int{}, map[int]bool{}, 0
 	for _, m := range w.mails {
+		ways[m.way]++
 		if m.way == batch {
 			batches[m.batch] = true
 		}
@@ -129,8 +130,9 @@ func (w *world) summary(v *verdict) []string {
 	}
 	second := v.counts["second copies: "+atLeastOnce]
 	all := []string{
-		fmt.Sprintf("seed %d: %d mails accepted, %d batches of them, for %d recipients; %d kills, %d outages", w.seed, len(w.mails)-len(v.problems[unaccepted]),
-			len(batches), recipients, v.count(killed), v.count(slices.Collect(maps.Keys(w.providers))...)),
+		fmt.Sprintf("seed %d: %d mails accepted, %d of them in %d batches and %d by SMTP, for %d recipients; %d kills, %d outages",
+			w.seed, len(w.mails)-len(v.problems[unaccepted]), ways[batch], len(batches), ways[smtpIn], recipients,
+			v.count(killed), v.count(slices.Collect(maps.Keys(w.providers))...)),
 		fmt.Sprintf("second copies: %d under %s, each after an ambiguous send; %d under %s", second, atLeastOnce, len(v.problems[doubled]), atMostOnce),
 		"recipients by delivery and state: " + lines(v.counts, "states"),
 		"recipients who failed for another's address in their call, or for the sender's: " + lines(v.counts, "beside"),

@@ -1,6 +1,7 @@
 package chaosmail_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -94,7 +95,8 @@ func TestWithoutAGuard(t *testing.T) {
 					t.Errorf("%s without the rule: got none, want some; there are %d kinds of problems: %v", what, len(v.problems), lines(v.tally(), "problems"))
 					continue
 				}
-				t.Logf("%s: %d, such as %s", what, len(v.problems[what]), v.problems[what][0])
+				t.Attr("count", fmt.Sprintf("%s: %d", what, len(v.problems[what])))
+				t.Log(v.problems[what][0])
 			}
 		})
 	}
