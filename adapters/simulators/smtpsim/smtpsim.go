@@ -137,7 +137,7 @@ func (s *Sim) Resume() {
 	if s.listener != nil {
 		return
 	}
-	l, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", s.address)
+	l, err := faultserver.Listen(s.t.Context(), s.address)
 	if err != nil {
 		s.t.Errorf("smtpsim: %v", err)
 		return
