@@ -232,13 +232,16 @@ func (v *verdict) tally() map[string]int {
 	return all
 }
 
-// lines returns the counts that begin with a word, in a line.
+// lines returns the counts that begin with a word, in a line, or "none".
 func lines(counts map[string]int, word string) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		if rest, ok := strings.CutPrefix(name, word+": "); ok {
 			all = append(all, fmt.Sprintf("%s %d", rest, counts[name]))
 		}
+	}
+	if len(all) == 0 {
+		return "none"
 	}
 	return strings.Join(all, ", ")
 }
