@@ -115,9 +115,16 @@ func (f *facts) count(what ...string) (n int) {
 // during an attempt.
 func (f *facts) interrupted(a *attempt) bool {
 	return slices.ContainsFunc(f.disturbances, func(d disturbance) bool {
-		return (d.what == killed || d.what == stepped || d.what == a.Provider) && a.overlaps(d.from, d.to)
+		if d.what == a.Provider {
+			return a.overlaps(d.from, d.to.Add(noticed))
+		}
+		return (d.what == killed || d.what == stepped) && a.overlaps(d.from, d.to)
 	})
 }
+
+// noticed is how long it may take the gateway, on a busy machine, to notice that a connection that it
+// keeps was reset. Until then it may use it.
+const noticed = time.Second
 
 // overlaps reports whether an attempt was in progress at some time of a period.
 func (a *attempt) overlaps(from, to time.Time) bool {

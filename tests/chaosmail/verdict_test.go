@@ -189,18 +189,18 @@ func (v *verdict) checkCopies(m *mail, p person, e entry) {
 	}
 }
 
-// attemptOf returns the attempt that a copy belongs to. SMTP does not carry its id: there it is the one
-// that was in progress.
-func (v *verdict) attemptOf(d *delivery, m *stored) *attempt {
+// attemptOf returns the attempt that a copy belongs to. SMTP does not carry its id: there it is the last
+// one that had begun. A server may execute what was sent before the connection broke.
+func (v *verdict) attemptOf(d *delivery, m *stored) (last *attempt) {
 	if d.attempt != "" {
 		return v.attempts[d.attempt]
 	}
 	for i := range m.Attempts {
-		if a := &m.Attempts[i]; a.Provider == d.provider && (a.Reference == d.reference || a.spans(d.at)) {
-			return a
+		if a := &m.Attempts[i]; a.Provider == d.provider && !a.StartedAt.After(d.at) {
+			last = a
 		}
 	}
-	return nil
+	return last
 }
 
 // clockTime is the layout of times in examples.
