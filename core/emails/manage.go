@@ -45,6 +45,7 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
 		m.Suppress(nil) // the next attempt reads again who is
+		m.ForgetRefused()
 		if m.SendAt.After(now) {
 			m.SendAt = now
 		}

@@ -13,8 +13,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
+	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
@@ -136,7 +138,8 @@ func (m *Mailer) Features() email.Features {
 	return email.Features{Attachments: true, Inline: true, Headers: true, MultiReply: true, OnlyBcc: true, UTF8: true, MIME: true}
 }
 
-// Send implements ports.Mailer. A message is sent to all of its recipients, or to none.
+// Send implements ports.Mailer. A message is sent to all of its recipients, or to none: the error then names
+// those whom the server refuses.
 func (m *Mailer) Send(ctx context.Context, msg email.Message) (email.Receipt, error) {
 	if err := m.Features().Carry(msg); err != nil {
 		return email.Receipt{}, err
@@ -163,10 +166,11 @@ func (m *Mailer) Send(ctx context.Context, msg email.Message) (email.Receipt, er
 			s.close()
 		}
 	}()
-	words, at, err := s.hand(ctx, l)
+	words, at, err := s.hand(ctx, l, func(answer *textproto.Error) bool { return m.isAboutRecipient(msg, answer) })
 	if err != nil {
+		var refused *refusedNames
 		f := m.failure(ctx, at, msg, err)
-		kept = inStep(f)
+		kept = inStep(f) && !(errors.As(err, &refused) && refused.broken)
 		return email.Receipt{}, f
 	}
 	kept = true
