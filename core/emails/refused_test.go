@@ -3,7 +3,6 @@ package emails_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,16 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"patchbay/adapters/clock"
-	"patchbay/adapters/htmltext"
-	"patchbay/adapters/ids"
 	"patchbay/core/email"
-	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/suppression"
 	"patchbay/core/suppressions"
-	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
@@ -266,24 +260,27 @@ func TestARefusalThatIsInterruptedSendsNothingTwice(t *testing.T) {
 }
 
 func TestARefusalOutlivesItsProcess(t *testing.T) {
-	inBureau(t, nil, always(fault.Unavailable), func(t *testing.T, b *bureau) {
-		b.first.fail = always(fault.Unavailable)
-		b.first.refusing("550", "eve")
-		m := b.send(t, email.Transactional, "ada", "eve")
-		equal(t, "the status", m.Status, email.Queued)
-		next := &listener{mailer: &mailer{name: "third", features: b.first.features, sent: map[string]int{}}}
-		other := emails.New(emails.Options{
-			Journal: b.journal, Mailers: []ports.Mailer{next}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
-			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "two", Log: slog.New(slog.DiscardHandler),
-		})
-		if _, err := other.Retry(t.Context(), tenant, "msg_none"); err == nil {
-			t.Error("another message is there")
-		}
-		got, err := other.Get(t.Context(), tenant, m.ID)
+	inPost(t, func(t *testing.T, p *post) {
+		before := &listener{mailer: &mailer{name: "first", sent: map[string]int{}, fail: always(fault.Unavailable)}}
+		before.refusing("550", "eve")
+		after := &listener{mailer: &mailer{name: "first", sent: map[string]int{}}}
+		p.stop()
+		p.open(t, before)
+		d := draft()
+		d.To = append(d.To, email.Address{Email: "eve@example.com"})
+		m := p.send(t, tenant, d)
+		synctest.Wait()
+		p.stop()
+		p.open(t, after)
+		<-time.After(time.Minute)
+		synctest.Wait()
+		m, err := p.Get(t.Context(), tenant, m.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "whom another process sends it to", shortly(got.WithoutSuppressed().To), "ada")
+		equal(t, "who was given it before", before.given(), "[ada eve][ada]")
+		equal(t, "who was given it after", after.given(), "[ada]")
+		equal(t, "the recipients", states(m), "sent bounced")
 	})
 }
 
