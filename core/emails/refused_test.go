@@ -157,6 +157,22 @@ func TestARefusalThatNamesNobodyOfTheMessageFailsIt(t *testing.T) {
 	})
 }
 
+// An error in doubt proves nothing, whomever it names.
+func TestAnAmbiguousErrorRefusesNobody(t *testing.T) {
+	inBureau(t, func(int) error {
+		f := fault.New(fault.UnknownOutcome, "scripted", "")
+		f.Err = email.RefusedRecipients{{Email: "eve@example.com", Code: "550"}}
+		return f
+	}, nil, func(t *testing.T, b *bureau) {
+		m := b.sendAs(t, email.AtMostOnce, "ada", "eve")
+		<-time.After(time.Hour)
+		m = b.get(t, m.ID)
+		equal(t, "the status", m.Status, email.Unknown)
+		equal(t, "the recipients", states(m), "unknown unknown")
+		equal(t, "tries", b.first.tried()+b.second.tried(), 1)
+	})
+}
+
 // Neither another provider nor a later attempt is asked to send to one who was refused, whether the
 // address is suppressed or not.
 func TestARefusedRecipientIsLeftOutEverAfter(t *testing.T) {

@@ -92,17 +92,38 @@ func (m *mail) check(raw []byte) error {
 	return m.checkNames(l)
 }
 
-// checkNames checks that everybody in To and Cc is named, and nobody else.
-func (m *mail) checkNames(l letter) error {
-	want := map[string]bool{}
-	for _, p := range slices.Concat(m.to, m.cc) {
-		want[p.address] = true
+// shown lists who is named by a copy: everybody in To and Cc but one who was refused. If that leaves
+// nobody, a single one in Bcc is named.
+func (m *mail) shown() map[string]bool {
+	names := func(list ...person) map[string]bool {
+		all := map[string]bool{}
+		for _, p := range list {
+			if !strings.Contains(p.address, refusedMark) {
+				all[p.address] = true
+			}
+		}
+		return all
 	}
+	all := names(slices.Concat(m.to, m.cc)...)
+	if len(all) == 0 && len(m.bcc) == 1 {
+		all = names(m.bcc...)
+	}
+	return all
+}
+
+// checkNames checks that a copy names those whom it should, and nobody else. What was handed over by SMTP
+// may go out as it came.
+func (m *mail) checkNames(l letter) error {
 	got := map[string]bool{}
 	for _, address := range ownAddress.FindAllString(l.all, -1) {
 		got[address] = true
 	}
-	if !maps.Equal(got, want) {
+	want := m.shown()
+	asItCame := map[string]bool{}
+	for _, p := range slices.Concat(m.to, m.cc) {
+		asItCame[p.address] = true
+	}
+	if !maps.Equal(got, want) && (m.way != smtpIn || !maps.Equal(got, asItCame)) {
 		return fmt.Errorf("it names %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
 	for _, own := range []*regexp.Regexp{ownToken, ownName} {
