@@ -16,11 +16,15 @@ func KeyParts(section ports.Section, key string) []any {
 	return []any{ports.ParseFeedKey(key)}
 }
 
-// ScanEntry reads RecordColumns, StoredColumns or EventColumns, by the section.
+// ScanEntry reads ArchivedColumns, StoredColumns or EventColumns, by the section.
 func ScanEntry(section ports.Section, row Row) (ports.Entry, error) {
 	switch section {
 	case ports.RecordSection:
-		r, err := ScanRecord(row)
+		var terms string
+		r, err := ScanRecord(row, &terms)
+		if err == nil {
+			r.Terms, err = decodeTerms(terms)
+		}
 		return ports.Entry{Record: &r}, err
 	case ports.UserSection:
 		u, err := scanStored(row)
