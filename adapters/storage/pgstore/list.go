@@ -50,15 +50,20 @@ func page[E any](ctx context.Context, s *Store, op, query string, after ports.Cu
 }
 
 // recordsOf returns the listing of the records that a filter selects, of which those before from are
-// left out. With terms it goes through those records that have the first one, in their order, and
-// looks up the others (OFFSET keeps PostgreSQL from reading all that have them).
+// left out.
+//
+// With terms it goes through those records that have the first one, in their order, and looks up each
+// record and its other terms. PostgreSQL must not choose another way: until it has analyzed new rows
+// it would read all records of the tenant for each. So the record is the next one in the order of the
+// primary key, and OFFSET keeps the other terms from being joined.
 func recordsOf(tenant, kind string, f ports.Filter, from int64) listing {
 	l := listing{`FROM patchbay_record WHERE kind = @kind AND tenant = @tenant`, pgx.NamedArgs{"kind": kind, "tenant": tenant}, "created", "id"}
 	for i, term := range f.Terms {
 		name := fmt.Sprint("term", i)
 		if i == 0 {
-			l.query = `FROM patchbay_term AS first JOIN patchbay_record ON kind = @kind AND tenant = @tenant AND id = of_id
-				WHERE of_kind = @kind AND of_tenant = @tenant AND term = @term0`
+			l.query = `FROM patchbay_term AS first CROSS JOIN LATERAL (SELECT * FROM patchbay_record
+				WHERE (kind, tenant, id) >= (of_kind, of_tenant, of_id) ORDER BY kind, tenant, id LIMIT 1) AS r
+				WHERE of_kind = @kind AND of_tenant = @tenant AND term = @term0 AND (kind, tenant, id) = (of_kind, of_tenant, of_id)`
 			l.args[name], l.created, l.id = term, "of_created", "of_id"
 			continue
 		}
