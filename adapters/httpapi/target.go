@@ -60,12 +60,12 @@ func (r *request) checkQuery() error {
 		}
 		name, inside := splitKey(string(key))
 		index := slices.Index(r.route.params, name)
-		if index < 0 {
+		if index < 0 || strings.HasSuffix(name, object) != (inside != "") {
 			return fault.InvalidParam(echoable(string(key)), "unknown_parameter", "there is no such parameter here")
 		}
 		if inside != "" {
 			if slices.Contains(objects, string(key)) {
-				return fault.InvalidParam(echoable(string(key)), "duplicate_parameter", "the parameter is given twice")
+				return fault.InvalidParam(strings.TrimSuffix(name, object), "duplicate_parameter", "a key of the parameter is given twice")
 			}
 			objects = append(objects, string(key))
 			continue
@@ -86,11 +86,12 @@ const object = "[]"
 // splitKey returns the parameter of a route that a key of the query is about and, of an object, the key
 // in the brackets.
 func splitKey(key string) (name, inside string) {
-	name, inside, ok := strings.Cut(key, "[")
-	if inside, closed := strings.CutSuffix(inside, "]"); ok && closed && inside != "" {
-		return name + object, inside
+	name, rest, _ := strings.Cut(key, "[")
+	inside, closed := strings.CutSuffix(rest, "]")
+	if !closed || inside == "" {
+		return key, ""
 	}
-	return key, ""
+	return name + object, inside
 }
 
 // echoable returns a name sent by a caller if it can be repeated in an answer, or "": it may

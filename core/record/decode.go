@@ -116,6 +116,18 @@ func Attachable(parent *ports.Record, children []*ports.Record) error {
 	return nil
 }
 
+// DecodeTerms is Decode for the terms of a record, which a store may keep as a JSON array besides the
+// body. No raw bytes are no terms.
+func DecodeTerms(raw []byte) (terms []string, err error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &terms); err != nil {
+		return nil, undecodable("terms of a record", err)
+	}
+	return terms, nil
+}
+
 // DecodeUser is Decode for the user as it was created, which a store of users keeps besides the
 // current user. id is the user's id.
 func DecodeUser(raw []byte, id string) (user.User, error) {

@@ -1,6 +1,9 @@
 package table
 
-import "patchbay/ports"
+import (
+	"patchbay/core/record"
+	"patchbay/ports"
+)
 
 // KeyParts returns the parts of the key of an entry, in the order of the primary key.
 func KeyParts(section ports.Section, key string) []any {
@@ -20,10 +23,10 @@ func KeyParts(section ports.Section, key string) []any {
 func ScanEntry(section ports.Section, row Row) (ports.Entry, error) {
 	switch section {
 	case ports.RecordSection:
-		var terms string
+		var terms []byte
 		r, err := ScanRecord(row, &terms)
 		if err == nil {
-			r.Terms, err = decodeTerms(terms)
+			r.Terms, err = record.DecodeTerms(terms)
 		}
 		return ports.Entry{Record: &r}, err
 	case ports.UserSection:

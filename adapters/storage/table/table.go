@@ -37,7 +37,7 @@ const (
 	shown           = `kind, tenant, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, coalesce(flag, ''), flagged, coalesce(parent, ''), body`
 	RecordColumns   = shown + `, content, false`
 	ListedColumns   = shown + `, NULL, content IS NOT NULL`
-	ArchivedColumns = RecordColumns + `, coalesce(terms, '')`
+	ArchivedColumns = RecordColumns + `, terms`
 )
 
 // The columns of an event, in the order of EventValues and ScanEvent.
@@ -80,21 +80,13 @@ func RecordValues(r *ports.Record, rev int64) []any {
 	}
 }
 
-// encodeTerms returns terms as they are stored, as a JSON array, or nil for nil.
+// encodeTerms returns terms as record.DecodeTerms reads them, or nil for nil.
 func encodeTerms(terms []string) *string {
 	if terms == nil {
 		return nil
 	}
 	raw, _ := json.Marshal(terms) // strings always encode
 	return new(string(raw))
-}
-
-// decodeTerms is the inverse of encodeTerms for terms that are stored; text is empty if there are none.
-func decodeTerms(text string) (terms []string, err error) {
-	if text != "" {
-		err = json.Unmarshal([]byte(text), &terms)
-	}
-	return terms, err
 }
 
 // ScanRecord reads RecordColumns or ListedColumns, and what the row has after them.
