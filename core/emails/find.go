@@ -24,9 +24,9 @@ type Filter struct {
 	From, Before time.Time
 }
 
-// journalFilter returns the filter of the records. The store looks up the first term, and so the order
-// is that of how few messages a value usually has.
-func (f Filter) journalFilter(s *Service, tenant string) (ports.Filter, error) {
+// recordFilter returns the filter of the records of the messages. The store looks up the first term, and
+// so the order is that of how few messages a value usually has.
+func (s *Service) recordFilter(tenant string, f Filter) (ports.Filter, error) {
 	out := ports.Filter{Status: string(f.Status), Customer: f.Batch, From: f.From, Before: f.Before}
 	if f.Recipient != "" {
 		a, err := email.ParseAddress(f.Recipient)
@@ -58,7 +58,7 @@ type Page struct {
 //
 // Invalid, with the field or the cursor; Unavailable.
 func (s *Service) List(ctx context.Context, tenant string, f Filter, cursor string, limit int) (Page, error) {
-	filter, err := f.journalFilter(s, tenant)
+	filter, err := s.recordFilter(tenant, f)
 	if err != nil {
 		return Page{}, err
 	}

@@ -123,7 +123,7 @@ func listedByTime(t *testing.T, j ports.Journal) {
 func termsContinue(t *testing.T, j ports.Journal) {
 	var want []string
 	for i := range 10 {
-		r := ofTerms(fmt.Sprint("r", i), "red", "odd"[:3*(i%2)]+"even"[4*(i%2):])
+		r := ofTerms(fmt.Sprint("r", i), "red", []string{"even", "odd"}[i%2])
 		r.Index.Created = fixture.Day.Add(time.Duration(i/3) * time.Microsecond) // several with the same time
 		fixture.Save(t, j, &r)
 		want = append([]string{r.ID}, want...)
