@@ -76,7 +76,7 @@ var table = []refusal.Rule{
 	{Status: []int{400}, Field: "MessageRejected", Means: contentRefused},
 	{Status: []int{400}, Field: "BadRequestException", Words: []string{"domain name"}, Means: refusal.Recipient},
 	{Status: []int{400}, Field: "BadRequestException", Words: []string{"local address"}, Means: refusal.Recipient},
-	{Status: []int{400}, Field: "BadRequestException", Words: []string{"'@domain'"}, Means: refusal.Recipient},
+	{Status: []int{400}, Field: "BadRequestException", Words: []string{"missing final"}, Means: refusal.Recipient},
 	{Status: []int{400, 413}, Means: refusal.Message},
 	{Status: []int{503}, Field: "ServiceUnavailable", Means: refusal.Unavailable},
 	{Status: []int{503}, Field: "ServiceUnavailableException", Means: refusal.Unavailable},

@@ -89,7 +89,9 @@ func New(o Options) (*Mailer, error) {
 }
 
 // endpoint returns the URL of SES in a region.
-func endpoint(region string) string { return "https://email." + region + ".amazonaws.com" + suffix(region) }
+func endpoint(region string) string {
+	return "https://email." + region + ".amazonaws.com" + suffix(region)
+}
 
 // suffix returns what follows amazonaws.com in the names of hosts in a region.
 func suffix(region string) string {

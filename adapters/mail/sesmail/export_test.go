@@ -1,0 +1,4 @@
+package sesmail
+
+// Endpoint is the URL of SES in a region.
+var Endpoint = endpoint
