@@ -294,6 +294,10 @@ func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 			environ = append(environ, "SENDGRID_WEBHOOK_KEY="+publicKey)
 			continue
 		}
+		if name[1] == "SES_TOPIC" {
+			environ = append(environ, "SES_TOPIC=arn:aws:sns:eu-west-1:123456789012:ses-events")
+			continue
+		}
 		if name[1] == "RESEND_WEBHOOK_SECRET" {
 			environ = append(environ, "RESEND_WEBHOOK_SECRET=whsec_dGVzdA==")
 			continue

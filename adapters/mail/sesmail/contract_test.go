@@ -15,6 +15,7 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
+	t.Run("verifier", verifierContract)
 	traits := mailsim.Traits{Network: mailtest.Network{NoRetryAfter: true}, Restamped: true}
 	mailsim.ContractWith(t, traits, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
 		sim := sessim.Start(t, sessim.Options{Token: "token", ConfigurationSets: []string{"shop"}})

@@ -26,6 +26,8 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		"what is no configuration set":     {func(s *sesmail.Settings) { s.ConfigurationSet = "my set" }, "configuration_set", "must be the name of a configuration set: letters, digits, _ and -"},
 		"what is no ARN of an identity":    {func(s *sesmail.Settings) { s.FromARN = "example.com" }, "from_arn", "must be the ARN of an identity, such as arn:aws:ses:eu-west-1:123456789012:identity/example.com"},
 		"what is no name of a template":    {func(s *sesmail.Settings) { s.Templates = map[string]string{"a": "b c"} }, "templates.a", "must be the name of a template at SES: letters, digits, _ and -"},
+		"a topic":                          {func(s *sesmail.Settings) { s.WebhookTopics = []string{"arn:aws:sns:eu-west-1:123456789012:ses-events"} }, "", ""},
+		"what is no topic":                 {func(s *sesmail.Settings) { s.WebhookTopics = []string{"ses-events"} }, "webhook_topics[0]", "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"},
 		"what is no address":               {func(s *sesmail.Settings) { s.BaseURL = "email.example.com" }, "base_url", "must be an https URL, such as https://api.example.com"},
 		"an address that is not encrypted": {func(s *sesmail.Settings) { s.BaseURL = "http://email.example.com" }, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {

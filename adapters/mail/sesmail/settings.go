@@ -19,6 +19,7 @@ var Provider = provider.Mail{
 			ConfigurationSet: s.ConfigurationSet, FromARN: s.FromARN, Templates: s.Templates, Clock: e.Clock, HTTP: e.HTTP(s.BaseURL),
 		})
 	},
+	Webhooks:        provider.Webhooks[provider.MailHook]{Format: "ses", New: NewHook},
 	TemplateHelpers: templateHelpers,
 }
 
@@ -30,8 +31,9 @@ type Settings struct {
 	SessionToken     setting.Secret    `config:"session_token"`
 	ConfigurationSet string            `config:"configuration_set"`
 	FromARN          string            `config:"from_arn"`
-	Templates        map[string]string `config:"templates"` // names at SES by name
-	BaseURL          setting.BaseURL   `config:"base_url"`  // empty for that of the region
+	Templates        map[string]string `config:"templates"`      // names at SES by name
+	WebhookTopics    []string          `config:"webhook_topics"` // ARNs of topics of SNS
+	BaseURL          setting.BaseURL   `config:"base_url"`       // empty for that of the region
 }
 
 var (
@@ -59,6 +61,11 @@ func (s *Settings) Check() (path, text string) {
 			return fmt.Sprintf("templates.%s", name), "must be the name of a template at SES: letters, digits, _ and -"
 		}
 	}
+	for i, arn := range s.WebhookTopics {
+		if _, ok := regionOf(arn); !ok {
+			return fmt.Sprintf("webhook_topics[%d]", i), "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"
+		}
+	}
 	if s.BaseURL == "" {
 		return "", ""
 	}
@@ -70,3 +77,12 @@ func (s *Settings) TemplateIDs() map[string]string { return s.Templates }
 
 // Test implements setting.Tests.
 func (s *Settings) Test() bool { return s.BaseURL.Local() }
+
+// Signing implements setting.Signs. What signs is a key of SNS; what tells the accounts apart is the
+// topic, which the signature covers.
+func (s *Settings) Signing() (key string, secrets []setting.Secret) {
+	for _, arn := range s.WebhookTopics {
+		secrets = append(secrets, setting.NewSecret(arn))
+	}
+	return "webhook_topics", secrets
+}
