@@ -4,9 +4,9 @@
 // SES replaces its Message-ID and its Date by its own. A template that the account stores is sent by its
 // name and data (Content.Template).
 //
-// Of the AWS SDK for Go only the signer is used. Its client for SES reads an answer that is not SES's as
-// any other, and would make the program larger by some megabytes. SendBulkEmail is not used: it may accept
-// some of the copies of a batch and refuse others, and a Mailer returns one result.
+// Of the AWS SDK for Go only the signer is used. Its client for SES retries, hides what was written, and
+// reads an answer that is not SES's as any other. SendBulkEmail is not used: it may accept some of the
+// copies of a batch and refuse others, and a Mailer returns one result.
 //
 // Source: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 package sesmail
