@@ -77,6 +77,10 @@ var helpTexts = map[string]struct{ long, example string }{
 		"Serve a simulated account at Resend until SIGINT or SIGTERM. What it delivered is at /simulator/messages.",
 		"  patchbay simulate resend --address 127.0.0.1:12114",
 	},
+	"patchbay simulate ses": {
+		"Serve a simulated account at Amazon SES until SIGINT or SIGTERM. What it delivered is at /simulator/messages.",
+		"  patchbay simulate ses --address 127.0.0.1:12115",
+	},
 }
 
 // addHelp sets the help of a command and of those below it.

@@ -940,6 +940,9 @@ type ReceiveSendGridWebhookParams struct {
 	XTwilioEmailEventWebhookTimestamp SendgridTimestamp `json:"X-Twilio-Email-Event-Webhook-Timestamp,omitempty,omitzero"`
 }
 
+// ReceiveSESWebhookTextBody defines parameters for ReceiveSESWebhook.
+type ReceiveSESWebhookTextBody = string
+
 // ReceiveStripeWebhookParams defines parameters for ReceiveStripeWebhook.
 type ReceiveStripeWebhookParams struct {
 	StripeSignature StripeSignature `json:"Stripe-Signature,omitempty,omitzero"`
@@ -1005,6 +1008,9 @@ type ReceiveResendWebhookJSONRequestBody = Event
 
 // ReceiveSendGridWebhookJSONRequestBody defines body for ReceiveSendGridWebhook for application/json ContentType.
 type ReceiveSendGridWebhookJSONRequestBody = Events
+
+// ReceiveSESWebhookTextRequestBody defines body for ReceiveSESWebhook for text/plain ContentType.
+type ReceiveSESWebhookTextRequestBody = ReceiveSESWebhookTextBody
 
 // ReceiveStripeWebhookJSONRequestBody defines body for ReceiveStripeWebhook for application/json ContentType.
 type ReceiveStripeWebhookJSONRequestBody = Event

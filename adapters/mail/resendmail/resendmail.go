@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/labels"
 	"patchbay/adapters/provider"
 	"patchbay/config/setting"
 	"patchbay/core/email"
@@ -70,7 +71,7 @@ func (r *Mailer) Name() string { return r.name }
 func (r *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true,
-		MaxRecipients: 50, KeyMemory: KeyMemory, Labels: isLabel,
+		MaxRecipients: 50, KeyMemory: KeyMemory, Labels: labels.Fit,
 	}
 }
 
