@@ -249,7 +249,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 		Templates: templates, Renderer: renderer, MIME: mimeread.Reader{},
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		Staging: staging(c), Senders: senders(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
+		Names: s.messageNames(), TermSecret: s.secrets.For("what mail is found by"), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }

@@ -9,9 +9,9 @@ import (
 
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
-	"patchbay/ports"
 )
 
 func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key) (any, error) {
@@ -74,12 +74,27 @@ func (s *Server) getEmail(r *request) (any, error) {
 }
 
 func (s *Server) listEmails(r *request, cursor string, limit int) (any, error) {
-	status := email.Status(r.query("status"))
-	if status != "" && !status.Known() {
-		return nil, errUnknownStatus
+	filter, err := r.emailFilter()
+	if err != nil {
+		return nil, err
 	}
-	page, err := s.Emails.List(r.ctx, r.caller.Tenant, ports.Filter{Status: string(status), Customer: r.query("batch")}, cursor, limit)
+	page, err := s.Emails.List(r.ctx, r.caller.Tenant, filter, cursor, limit)
 	return api.MessagePage{Data: views(page.Messages, messageView), NextCursor: page.Next}, err
+}
+
+// emailFilter reads the filter of a list of emails from the query.
+func (r *request) emailFilter() (f emails.Filter, err error) {
+	f = emails.Filter{
+		Status: email.Status(r.query("status")), Batch: r.query("batch"), Recipient: r.query("recipient"), Tag: r.query("tag"), Metadata: r.queries("metadata"),
+	}
+	if f.Status != "" && !f.Status.Known() {
+		return f, errUnknownStatus
+	}
+	if f.From, err = r.queryTime("createdFrom"); err != nil {
+		return f, err
+	}
+	f.Before, err = r.queryTime("createdBefore")
+	return f, err
 }
 
 // retryEmail, like cancelEmail, is idempotent by itself, so the idempotency key is

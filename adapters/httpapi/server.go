@@ -126,7 +126,8 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodPost, "/api/payments/:id/refunds", scopePay, jsonLimit, withBody(s.refundPayment))
 	s.handle(fiber.MethodGet, "/api/payments/:id/refunds", "payments:read", jsonLimit, s.listRefunds)
 	s.handle(fiber.MethodPost, "/api/emails", "emails:write", mailLimit, withBody(s.sendEmail))
-	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, withPage(s.listEmails), "status", "batch", "cursor", "limit")
+	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, withPage(s.listEmails),
+		"status", "batch", "recipient", "tag", "metadata"+object, "createdFrom", "createdBefore", "cursor", "limit")
 	s.handle(fiber.MethodPost, "/api/emails/batch", "emails:write", mailLimit, withBody(s.sendBatch))
 	s.handle(fiber.MethodGet, "/api/emails/batch/:id", "emails:read", jsonLimit, s.getBatch)
 	s.handle(fiber.MethodPost, "/api/emails/batch/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelBatch))

@@ -108,8 +108,8 @@ func (p Personalization) name(err error) error {
 	return &f
 }
 
-// Chunks returns the personalizations in groups of up to size, each for one message. Those of a
-// group have one recipient each, or several each; and no address stands twice in a group, because
+// Chunks returns the personalizations in groups of up to size, each for one message, which has no more
+// recipients than any message. Those of a group have one recipient each, or several each; and no address stands twice in a group, because
 // providers refuse that, and tell by the address alone what became of a copy.
 func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 	var rounds [][]Personalization // by how often the address was there before
@@ -129,9 +129,22 @@ func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 		rounds[n] = append(rounds[n], p)
 	}
 	for _, group := range append(rounds, shared) {
-		chunks = slices.AppendSeq(chunks, slices.Chunk(group, size))
+		chunks = append(chunks, parts(group, size)...)
 	}
 	return chunks
+}
+
+// parts returns consecutive personalizations in groups of up to size and MaxRecipients.
+func parts(all []Personalization, size int) (parts [][]Personalization) {
+	recipients := 0
+	for i, p := range all {
+		last := len(parts) - 1
+		if i == 0 || len(parts[last]) == size || recipients+len(p.To) > MaxRecipients {
+			parts, last, recipients = append(parts, nil), last+1, 0
+		}
+		parts[last], recipients = append(parts[last], p), recipients+len(p.To)
+	}
+	return parts
 }
 
 // Copy returns one personalization of the message as a message of its own, which has no attempts

@@ -114,6 +114,9 @@ type Message struct {
 	// was last queued; the zero time if it never was. Nil means unknown: the message was written
 	// by an earlier version.
 	Restore *time.Time `json:"restore,omitempty"`
+	// HasTerms says that what the message is found by is stored with it. A message that an earlier
+	// version has written gets that when it changes for the next time.
+	HasTerms bool `json:"hasTerms,omitempty"`
 }
 
 // Date returns the date of the message, which is the same at every attempt and provider: when it was
@@ -258,6 +261,20 @@ func (r *Recipient) erase(theirs func(email string) bool) {
 	for n := range r.Fates {
 		r.Fates[n].Reason = ""
 	}
+}
+
+// RecipientAddresses returns the addresses that the message was accepted for, and that were not erased
+// since. An address may stand there twice.
+func (m *Message) RecipientAddresses() (all []string) {
+	for _, r := range m.Recipients {
+		all = append(all, r.Email)
+	}
+	if len(m.Recipients) == 0 { // an earlier version wrote no recipients
+		for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
+			all = append(all, a.Email)
+		}
+	}
+	return slices.DeleteFunc(all, func(address string) bool { return address == ErasedAddress })
 }
 
 // Concerns reports whether one of the message's addresses is the person's.

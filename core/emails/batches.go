@@ -118,7 +118,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 			return batch{}, err
 		}
 		queue = s.queues.Queue(s.firstProvider(m))
-		r, err := chunkRecord(&m, queue)
+		r, err := s.chunkRecord(&m, queue)
 		if err != nil {
 			return batch{}, err
 		}
@@ -155,8 +155,9 @@ func chunkID(batch string, n int) string {
 }
 
 // chunkRecord makes the record of a batch's message as a child of the batch. Children have no events.
-func chunkRecord(m *email.Message, queue string) (*ports.Record, error) {
+func (s *Service) chunkRecord(m *email.Message, queue string) (*ports.Record, error) {
 	r := &ports.Record{Queue: queue, Due: latest(m.CreatedAt, m.SendAt)}
+	s.setTerms(m, r)
 	err := encode(m, r)
 	index(m, r)
 	return r, err

@@ -77,6 +77,8 @@ type Options struct {
 	// Counted counts webhook events by what became of them: the event, or the reason why it is
 	// ignored. It may be nil.
 	Counted func(provider, result string)
+	// TermSecret is the key of the hashes by which messages are found.
+	TermSecret []byte
 	// Restored returns when the journal was last restored from an older copy, the zero time if it
 	// never was. The time is not known before the journal was reached for the first time. A nil
 	// func means that it never was restored.

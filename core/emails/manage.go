@@ -7,30 +7,12 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/record"
-	"patchbay/ports"
 )
-
-// Page is one page of a list, newest first. Next is empty on the last page.
-type Page struct {
-	Messages []email.Message
-	Next     string
-}
 
 // Get returns a message. NotFound, also for a message of another tenant.
 func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, error) {
 	st, err := s.messages.Get(ctx, tenant, id)
 	return st.message, err
-}
-
-// List returns messages newest first. The filter selects those of a status, and those of a batch as
-// its Customer.
-func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, cursor string, limit int) (Page, error) {
-	all, next, err := s.messages.List(ctx, tenant, f, cursor, limit)
-	page := Page{Messages: make([]email.Message, len(all)), Next: next}
-	for i, st := range all {
-		page.Messages[i] = st.message
-	}
-	return page, err
 }
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,

@@ -28,6 +28,7 @@ type stored struct {
 	parts     int                     // number of stored records of files
 	cause     error                   // error of the last attempt, for the log
 	exhausted bool                    // given up after its last attempt
+	reindex   bool                    // the terms are stored anew by the next save
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -47,6 +48,9 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	m, r, before := &st.message, &st.record, st.published
 	m.UpdatedAt = s.Clock.Now()
 	m.SetRecipientStatuses()
+	if st.reindex = st.reindex || r.Rev == 0 || !m.HasTerms; st.reindex {
+		s.setTerms(m, r)
+	}
 	if err := encode(m, r); err != nil {
 		return err
 	}
@@ -59,7 +63,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.published, st.events, st.newParts = m.Status, nil, nil
+	st.published, st.events, st.newParts, st.reindex, r.Terms = m.Status, nil, nil, false, nil
 	s.logChange(ctx, before, st)
 	return nil
 }

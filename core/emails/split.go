@@ -70,6 +70,7 @@ func (s *Service) split(ctx context.Context, st *stored) {
 	}
 	if err == nil {
 		st.message.Personalizations, st.message.Recipients, st.message.Source, st.message.Splitting = nil, nil, nil, false
+		st.reindex = true // its recipients are those of the copies
 		s.dequeue(st, email.Split)
 		err = s.save(ctx, st)
 	}
@@ -97,6 +98,7 @@ func (s *Service) saveCopies(ctx context.Context, m email.Message, copies []emai
 		one := stored{message: m.Copy(fmt.Sprintf("%s.%d", m.ID, p.Index), p)}
 		one.message.UpdatedAt = s.Clock.Now()
 		s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
+		s.setTerms(&one.message, &one.record)
 		if err := encode(&one.message, &one.record); err != nil {
 			return err
 		}

@@ -646,6 +646,12 @@ type UserPatch struct {
 // Consistency defines model for consistency.
 type Consistency string
 
+// CreatedBefore defines model for createdBefore.
+type CreatedBefore = time.Time
+
+// CreatedFrom defines model for createdFrom.
+type CreatedFrom = time.Time
+
 // Cursor defines model for cursor.
 type Cursor = string
 
@@ -667,11 +673,17 @@ type IfMatch = string
 // Limit defines model for limit.
 type Limit = int
 
+// MetadataFilter defines model for metadataFilter.
+type MetadataFilter map[string]string
+
 // OfBatch defines model for ofBatch.
 type OfBatch = string
 
 // ReasonFilter bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
 type ReasonFilter = ReasonOfSuppression
+
+// RecipientFilter defines model for recipientFilter.
+type RecipientFilter = string
 
 // Reference defines model for reference.
 type Reference = string
@@ -696,6 +708,9 @@ type SvixSignature = string
 
 // SvixTimestamp defines model for svixTimestamp.
 type SvixTimestamp = string
+
+// TagFilter defines model for tagFilter.
+type TagFilter = string
 
 // Token defines model for token.
 type Token = string
@@ -751,6 +766,21 @@ type ListEmailsParams struct {
 
 	// Batch The id of a batch: its emails alone.
 	Batch OfBatch `form:"batch,omitempty" json:"batch,omitempty,omitzero"`
+
+	// Recipient An address that the email was accepted for, in to, cc or bcc, however it is written. A plus sign in it is %2B.
+	Recipient RecipientFilter `form:"recipient,omitempty" json:"recipient,omitempty,omitzero"`
+
+	// Tag A tag of the email.
+	Tag TagFilter `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
+
+	// Metadata Pairs of the email's metadata, all of which it has: `metadata[order]=1001&metadata[shop]=north`.
+	Metadata MetadataFilter `json:"metadata,omitempty,omitzero"`
+
+	// CreatedFrom Emails accepted at this time or later. A plus sign in it is %2B.
+	CreatedFrom CreatedFrom `form:"createdFrom,omitempty" json:"createdFrom,omitempty,omitzero"`
+
+	// CreatedBefore Emails accepted before this time.
+	CreatedBefore CreatedBefore `form:"createdBefore,omitempty" json:"createdBefore,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
