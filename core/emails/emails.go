@@ -201,7 +201,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
-		Category:   cmp.Or(d.Category, email.Transactional),
+		Category: cmp.Or(d.Category, email.Transactional), Keeping: d.Keeping,
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}

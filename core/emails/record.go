@@ -59,7 +59,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.published, st.events, st.newParts = m.Status, nil, nil
+	st.published, st.events, st.newParts, st.parts = m.Status, nil, nil, m.Parts
 	s.logChange(ctx, before, st)
 	return nil
 }
@@ -120,9 +120,15 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	})
 }
 
-// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals.
+// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals. What
+// it says is removed by the same save, if it is not kept longer than that.
 func (s *Service) dequeue(st *stored, status email.Status) {
-	st.message.Status = status
+	m := &st.message
+	m.Status = status
+	if m.Keeping.Brief() && m.PurgedAt.IsZero() {
+		m.RemoveContent()
+		m.Subject, m.PurgedAt = "", s.Clock.Now()
+	}
 	s.scheduleRemoval(st)
 }
 
