@@ -58,6 +58,10 @@ type Options struct {
 	Senders  Senders        // its Wrap was applied to the Mailers
 	From     email.Address  // default for drafts without a sender
 	Delivery email.Delivery // default for drafts without a delivery promise
+	// Rates limit how many recipients a provider is given, by its name.
+	Rates map[string]Rate
+	// HeldBack counts messages that a provider did not get because of its Rate. It may be nil.
+	HeldBack func(provider string)
 	// Retention is how long the text and the files of a message are kept after it was accepted,
 	// once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
@@ -88,7 +92,7 @@ type Service struct {
 	Options
 	messages record.Repository[stored]
 	batches  record.Repository[batch]
-	queues   *worker.Set // one per provider
+	queues   *queues
 	removals *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
@@ -101,6 +105,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Counted == nil {
 		o.Counted = func(string, string) {}
+	}
+	if o.HeldBack == nil {
+		o.HeldBack = func(string) {}
 	}
 	if o.Suppressions == nil {
 		o.Suppressions = nobody{}
@@ -117,7 +124,7 @@ func New(o Options) *Service {
 	}
 	s.places = worker.NewPlaces(names, directLimit)
 	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + saveDeadline
-	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
+	s.queues = s.newQueues(names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
 			Idle: time.Second, Limit: queueLimit, Fair: true, Handle: s.handle, Log: o.Log,
@@ -181,7 +188,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 	}
 	first := s.firstProvider(st.message)
 	st.record.Queue = s.queues.Queue(first)
-	placed := !st.record.Due.After(now) && s.places.Take(first)
+	placed := !st.record.Due.After(now) && s.takePlace(first)
 	if placed {
 		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
 	}

@@ -28,6 +28,7 @@ type stored struct {
 	parts     int                     // number of stored records of files
 	cause     error                   // error of the last attempt, for the log
 	exhausted bool                    // given up after its last attempt
+	left      func()                  // is called once the message has taken its room; see budget.claimable
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save

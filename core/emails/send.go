@@ -16,10 +16,17 @@ import (
 // handle sends a waiting message. If an attempt was in progress when its process died, the
 // outcome of that attempt is unknown: see resolve.
 func (s *Service) handle(ctx context.Context, c ports.Claim) error {
+	return s.handleClaim(ctx, c, nil)
+}
+
+// handleClaim is handle for a claim from a queue of those with a Rate, which is told by left that the
+// message has taken its room.
+func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) error {
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
 	}
+	st.left = left
 	if last := st.message.LastAttempt(); last.Outcome == email.Attempting {
 		s.resolve(ctx, st, c)
 		return nil
@@ -86,18 +93,23 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		}
 		return // otherwise the lease expires
 	}
-	providers := s.candidates(st.outgoing())
+	providers, full, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
+	if len(providers) == 0 && full != "" {
+		s.holdBack(ctx, &st, full, opens)
+		return
+	}
 	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
 		s.addNoProvider(&st)
 		s.postpone(ctx, &st)
 		return
 	}
-	if mustSplit(st.message, providers[0]) || s.mustSplitForLinks(st.message, providers[0]) {
+	if mustSplit(st.message, providers[0]) || s.mustSplitForLinks(st.message, providers[0]) || s.exceedsWindow(st.message, providers[0].Name()) {
 		s.split(ctx, &st)
 		return
 	}
 	if next := providers[0].Name(); next != at {
+		s.noteRoom(at)
 		s.handOver(ctx, &st, next)
 		return
 	}
@@ -109,12 +121,16 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.postpone(ctx, &st)
 		return
 	}
+	if !s.takeRoom(ctx, &st, at) {
+		return
+	}
 	id, err := s.beginAttempt(ctx, &st, at)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, serr := s.callRemembered(ctx, providers[0], &st)
+	s.returnRoom(&st, at, serr)
 	if s.mustRepeat(&st, serr) {
 		s.awaitRepeat(ctx, &st, serr, 0)
 		return
@@ -168,7 +184,12 @@ func available(m email.Message, mailers []ports.Mailer) []ports.Mailer {
 
 // firstProvider returns the name of the provider to ask first, "" if none can carry the message.
 func (s *Service) firstProvider(m email.Message) string {
-	if able := available(m, s.Mailers); len(able) > 0 {
+	able := available(m, s.Mailers)
+	roomy, _, _ := s.withRoom(m, able)
+	switch {
+	case len(roomy) > 0:
+		return roomy[0].Name()
+	case len(able) > 0:
 		return able[0].Name()
 	}
 	return ""
@@ -201,6 +222,7 @@ func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string)
 	lease := worker.LeaseOf(st.record)
 	id = s.IDs.New("att")
 	st.message.Status, st.message.Next = email.Sending, ""
+	st.record.Queue = s.queues.Repeats(provider)
 	st.message.Attempts = append(st.message.Attempts, email.Attempt{
 		ID: id, Provider: provider, Outcome: email.Attempting, Marked: true, StartedAt: s.Clock.Now(),
 	})
