@@ -264,6 +264,9 @@ func rates(c *config.Config) map[string]emails.Rate {
 	all := map[string]emails.Rate{}
 	for _, name := range c.Mail.Providers {
 		r := c.Provider[name].Policy.Rate
+		if r.Limit == "" && r.WarmUp.FirstDay == 0 {
+			continue
+		}
 		most, per := r.Limit.Split()
 		all[name] = emails.Rate{
 			Most: most, Per: per, Waits: r.Then == config.ThenWait,

@@ -123,7 +123,7 @@ func New(o Options) *Service {
 		s.memory[mailer.Name()] = newMemory()
 	}
 	s.places = worker.NewPlaces(names, directLimit)
-	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + saveDeadline
+	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + time.Duration(len(o.Rates))*checkDeadline + saveDeadline
 	s.queues = s.newQueues(names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
