@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,7 +75,7 @@ func (m *metered) most(per time.Duration) (most int) {
 	return most
 }
 
-// office of gateways that share a journal, on virtual time.
+// rated are gateways that share a journal, on virtual time.
 type rated struct {
 	journal *memjournal.Journal
 	rates   map[string]emails.Rate
@@ -344,5 +345,41 @@ func TestTheRepeatOfACallDoesNotWaitForRoom(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("messages = %q, want %q", got, want)
 		}
+	})
+}
+
+// standing is a provider whose first call stands still until stands is closed.
+type standing struct {
+	*metered
+	called atomic.Bool
+	stands chan struct{}
+}
+
+func (s *standing) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
+	if s.called.CompareAndSwap(false, true) {
+		<-s.stands
+		return email.Receipt{}, fault.New(fault.Unavailable, "scripted", "")
+	}
+	return s.metered.Send(ctx, m)
+}
+
+// What another process has left in the middle of an attempt must not wait for room either.
+func TestAnInterruptedAttemptDoesNotWaitForRoom(t *testing.T) {
+	first := &standing{metered: &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}}}
+	withRates(t, map[string]emails.Rate{"first": {Most: 2, Per: 24 * time.Hour}}, []ports.Mailer{first}, func(t *testing.T, r *rated) {
+		first.stands = make(chan struct{})
+		one, stopOne := r.start(t, "one")
+		all := sendMany(t, one, 3)
+		two, stopTwo := r.start(t, "two")
+		<-time.After(time.Hour)
+		m, err := two.Get(t.Context(), tenant, all[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "status an hour later", m.Status, email.Sent)
+		equal(t, "recipients", first.got(), 2)
+		close(first.stands)
+		stopOne()
+		stopTwo()
 	})
 }
