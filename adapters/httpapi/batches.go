@@ -23,7 +23,7 @@ func (s *Server) sendBatch(r *request, in api.BatchEmailRequest, key idempotency
 func batchDraftOf(in api.BatchEmailRequest) (email.BatchDraft, error) {
 	d := email.BatchDraft{
 		Subject: in.Subject, TemplateID: in.TemplateId, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category),
+		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), Keeping: email.Keeping(in.Content),
 	}
 	if in.From != "" {
 		from, err := address("from", in.From)

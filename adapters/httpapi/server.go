@@ -132,6 +132,8 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodGet, "/api/emails/batch/:id", "emails:read", jsonLimit, s.getBatch)
 	s.handle(fiber.MethodPost, "/api/emails/batch/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelBatch))
 	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
+	s.handle(fiber.MethodGet, "/api/emails/:id/content", scopeContent, jsonLimit, s.getContent, "personalization")
+	s.handle(fiber.MethodGet, "/api/emails/:id/attachments/:number", scopeContent, jsonLimit, s.getAttachment)
 	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, withBody(s.retryEmail))
 	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelEmail))
 	s.handle(fiber.MethodPost, "/api/suppressions", "suppressions:write", jsonLimit, withBody(s.addSuppression))

@@ -49,6 +49,7 @@ type BatchDraft struct {
 	SendAt           time.Time
 	Delivery         Delivery
 	Category         Category
+	Keeping          Keeping
 }
 
 // MaxPersonalizations is how many personalizations a batch may have.
@@ -58,7 +59,7 @@ const MaxPersonalizations = 10_000
 func (d BatchDraft) copy(p Personalization) Draft {
 	one := Draft{
 		From: d.From, To: p.To, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt,
-		Delivery: d.Delivery, Category: d.Category, TemplateID: d.TemplateID, TemplateData: p.TemplateData,
+		Delivery: d.Delivery, Category: d.Category, Keeping: d.Keeping, TemplateID: d.TemplateID, TemplateData: p.TemplateData,
 	}
 	if p.Content != nil {
 		one.Subject, one.HTML, one.Text = p.Content.Subject, p.Content.HTML, p.Content.Text

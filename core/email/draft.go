@@ -34,6 +34,7 @@ type Draft struct {
 	SendAt      time.Time
 	Delivery    Delivery // empty means the configured promise
 	Category    Category // empty means Transactional
+	Keeping     Keeping
 	// TemplateID names a template, and TemplateData is the JSON object that it is rendered with. The
 	// subject and the body may then be empty.
 	TemplateID   string
@@ -88,6 +89,8 @@ func (d Draft) Check(now time.Time) error {
 		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
 	case d.Category != "" && d.Category != Transactional && d.Category != Marketing:
 		return fault.InvalidParam("category", "invalid_category", "category must be transactional or marketing")
+	case !d.Keeping.known():
+		return fault.InvalidParam("content", "invalid_content", "content must be keep, until_sent or never")
 	}
 	if err := d.checkHeaders(); err != nil {
 		return err

@@ -89,6 +89,7 @@ type Message struct {
 	SendAt   time.Time `json:"sendAt,omitzero"`
 	Delivery Delivery  `json:"delivery"`
 	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
+	Keeping  Keeping   `json:"content,omitempty"`  // empty means Keep
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.
 	MessageID string `json:"messageId"`
@@ -108,7 +109,7 @@ type Message struct {
 	KeyAge      idempotency.Age `json:"keyAge,omitzero"` // how much of the key's retention has passed
 	CreatedAt   time.Time       `json:"createdAt"`
 	UpdatedAt   time.Time       `json:"updatedAt"`
-	PurgedAt    time.Time       `json:"purgedAt,omitzero"` // when its text and files were removed because of their age
+	PurgedAt    time.Time       `json:"purgedAt,omitzero"` // when its text and files were removed because of their age, or of its Keeping
 	ErasedAt    time.Time       `json:"erasedAt,omitzero"` // when its content was erased on a person's request
 	// Restore is when the store had last been restored from an older copy at the time the message
 	// was last queued; the zero time if it never was. Nil means unknown: the message was written

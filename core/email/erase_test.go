@@ -18,7 +18,7 @@ var (
 	// comes from a person, or says who it was.
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
-		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
+		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Keeping", "Key", "MessageID", "Next",
 		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant",
 	}
 	// addresses stay where they are another's.

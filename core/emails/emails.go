@@ -58,6 +58,10 @@ type Options struct {
 	Senders  Senders        // its Wrap was applied to the Mailers
 	From     email.Address  // default for drafts without a sender
 	Delivery email.Delivery // default for drafts without a delivery promise
+	// Rates limit how many recipients a provider is given, by its name.
+	Rates map[string]Rate
+	// HeldBack counts messages that a provider did not get because of its Rate. It may be nil.
+	HeldBack func(provider string)
 	// Retention is how long the text and the files of a message are kept after it was accepted,
 	// once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
@@ -90,7 +94,7 @@ type Service struct {
 	Options
 	messages record.Repository[stored]
 	batches  record.Repository[batch]
-	queues   *worker.Set // one per provider
+	queues   *queues
 	removals *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
@@ -103,6 +107,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Counted == nil {
 		o.Counted = func(string, string) {}
+	}
+	if o.HeldBack == nil {
+		o.HeldBack = func(string) {}
 	}
 	if o.Suppressions == nil {
 		o.Suppressions = nobody{}
@@ -118,8 +125,8 @@ func New(o Options) *Service {
 		s.memory[mailer.Name()] = newMemory()
 	}
 	s.places = worker.NewPlaces(names, directLimit)
-	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + saveDeadline
-	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
+	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + time.Duration(len(o.Rates))*checkDeadline + saveDeadline
+	s.queues = s.newQueues(names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
 			Idle: time.Second, Limit: queueLimit, Fair: true, Handle: s.handle, Log: o.Log,
@@ -183,7 +190,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 	}
 	first := s.firstProvider(st.message)
 	st.record.Queue = s.queues.Queue(first)
-	placed := !st.record.Due.After(now) && s.places.Take(first)
+	placed := !st.record.Due.After(now) && s.takePlace(first)
 	if placed {
 		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
 	}
@@ -203,7 +210,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
-		Category:   cmp.Or(d.Category, email.Transactional),
+		Category: cmp.Or(d.Category, email.Transactional), Keeping: d.Keeping,
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}

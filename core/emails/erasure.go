@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	errErased = fault.New(fault.Conflict, "message_erased", "what this message said was erased")
+	errErased = fault.New(fault.Conflict, codeErased, "what this message said was erased")
 	errBusy   = fault.New(fault.Conflict, "message_busy", "it is being sent")
 )
 
@@ -87,6 +87,7 @@ type file struct {
 }
 
 func view(m email.Message, p user.Person) shown {
+	m = m.Shown()
 	v := shown{Message: m}
 	if len(m.To) == 0 {
 		v.Personalizations = slices.DeleteFunc(slices.Clone(m.Personalizations), func(c email.Personalization) bool {

@@ -56,7 +56,7 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
 	}
 	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {
-		removeContent(m)
+		m.RemoveContent()
 		m.PurgedAt = now
 	}
 	s.scheduleRemoval(&st)
@@ -66,10 +66,4 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 		s.Log.WarnContext(ctx, "email keeps what it should lose for now", "email", c.ID, "tenant", c.Tenant, "error", err)
 	}
 	return nil
-}
-
-// removeContent removes the text, the headers and the files of a message.
-func removeContent(m *email.Message) {
-	content{}.put(m)
-	m.Parts = 0
 }

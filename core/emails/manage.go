@@ -72,8 +72,10 @@ func (s *Service) change(ctx context.Context, tenant, id, what string, change fu
 			return nil
 		case before != "" && now != before: // the earlier save succeeded, only its response was lost
 			return record.ErrUnchanged
+		case !st.message.PurgedAt.IsZero() && st.message.Keeping.Brief():
+			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be "+what)
 		case !st.message.PurgedAt.IsZero():
-			return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
+			return fault.New(fault.Conflict, codePurged, "the text of this message is not kept any more; it cannot be "+what)
 		}
 		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
 	})

@@ -29,6 +29,7 @@ type stored struct {
 	cause     error                   // error of the last attempt, for the log
 	exhausted bool                    // given up after its last attempt
 	reindex   bool                    // the terms are stored anew by the next save
+	left      func()                  // is called once the message has taken its room; see budget.claimable
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -63,7 +64,8 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.published, st.events, st.newParts, st.reindex, r.Terms = m.Status, nil, nil, false, nil
+	st.published, st.events, st.newParts, st.parts = m.Status, nil, nil, m.Parts
+	st.reindex, r.Terms = false, nil
 	s.logChange(ctx, before, st)
 	return nil
 }
@@ -124,9 +126,15 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	})
 }
 
-// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals.
+// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals. What
+// it says is removed by the same save, if it is not kept longer than that.
 func (s *Service) dequeue(st *stored, status email.Status) {
-	st.message.Status = status
+	m := &st.message
+	m.Status = status
+	if m.Keeping.Brief() && m.PurgedAt.IsZero() {
+		m.RemoveContent()
+		m.Subject, m.PurgedAt = "", s.Clock.Now()
+	}
 	s.scheduleRemoval(st)
 }
 

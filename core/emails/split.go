@@ -127,20 +127,25 @@ func (s *Service) loadCopies(st *stored) (err error) {
 func (s *Service) render(m email.Message) ([]email.Personalization, error) {
 	all := slices.Clone(m.Personalizations)
 	for i := range all {
-		content, err := s.content(m.Source, all[i].TemplateData)
-		if err != nil {
+		if err := s.renderCopy(m, &all[i]); err != nil {
 			return nil, err
 		}
-		if content == nil {
-			continue
-		}
-		content.Subject = cmp.Or(content.Subject, m.Subject)
-		if content.Text == "" && content.HTML != "" {
-			content.Text = s.Text.Text(content.HTML)
-		}
-		all[i].Content = content
 	}
 	return all, nil
+}
+
+// renderCopy is render for one copy.
+func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
+	content, err := s.content(m.Source, p.TemplateData)
+	if err != nil || content == nil {
+		return err
+	}
+	content.Subject = cmp.Or(content.Subject, m.Subject)
+	if content.Text == "" && content.HTML != "" {
+		content.Text = s.Text.Text(content.HTML)
+	}
+	p.Content = content
+	return nil
 }
 
 // isBatchStored reports whether the batch of a message that was never tried is stored. A store may

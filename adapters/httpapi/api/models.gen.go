@@ -51,6 +51,19 @@ type Attachment struct {
 	Filename    string `json:"filename"`
 }
 
+// AttachmentInfo defines model for AttachmentInfo.
+type AttachmentInfo struct {
+	Bytes int `json:"bytes"`
+
+	// ContentId It is inline.
+	ContentId   string `json:"contentId,omitempty,omitzero"`
+	ContentType string `json:"contentType"`
+	Filename    string `json:"filename"`
+
+	// Number From 0.
+	Number *int `json:"number"`
+}
+
 // Attempt defines model for Attempt.
 type Attempt struct {
 	EndedAt   time.Time `json:"endedAt,omitempty,omitzero"`
@@ -87,6 +100,9 @@ type Batch struct {
 type BatchEmailRequest struct {
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
 	Category Category `json:"category,omitempty,omitzero"`
+
+	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+	Content Keeping `json:"content,omitempty,omitzero"`
 
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
@@ -153,6 +169,9 @@ type EmailRequest struct {
 
 	// Cc See to for the limit of all recipients.
 	Cc []string `json:"cc,omitempty,omitzero"`
+
+	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+	Content Keeping `json:"content,omitempty,omitzero"`
 
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
@@ -234,6 +253,9 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// Keeping For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+type Keeping = string
+
 // Mailbox defines model for Mailbox.
 type Mailbox struct {
 	Email string `json:"email"`
@@ -249,8 +271,11 @@ type Message struct {
 	Bcc     []string `json:"bcc,omitempty,omitzero"`
 
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
-	Category  Category  `json:"category"`
-	Cc        []string  `json:"cc,omitempty,omitzero"`
+	Category Category `json:"category"`
+	Cc       []string `json:"cc,omitempty,omitzero"`
+
+	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+	Content   Keeping   `json:"content"`
 	CreatedAt time.Time `json:"createdAt"`
 	Delivery  string    `json:"delivery"`
 
@@ -260,15 +285,17 @@ type Message struct {
 	Id       string    `json:"id"`
 	Metadata Metadata  `json:"metadata,omitempty,omitzero"`
 
-	// PurgedAt When its text and files were removed, being older than storage.retention.
+	// PurgedAt When its text and files were removed, being older than storage.retention, or by content.
 	PurgedAt   time.Time   `json:"purgedAt,omitempty,omitzero"`
 	Recipients []Recipient `json:"recipients"`
 	SendAt     time.Time   `json:"sendAt,omitempty,omitzero"`
 
 	// Status sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent.
-	Status  MessageStatus `json:"status"`
-	Subject string        `json:"subject"`
-	Tags    []string      `json:"tags,omitempty,omitzero"`
+	Status MessageStatus `json:"status"`
+
+	// Subject Empty once it was removed, or where content is never.
+	Subject string   `json:"subject"`
+	Tags    []string `json:"tags,omitempty,omitzero"`
 
 	// TemplateId The template it was made from.
 	TemplateId string    `json:"templateId,omitempty,omitzero"`
@@ -297,6 +324,25 @@ type MessageAttempt struct {
 
 	// Tries How often the provider was asked for it, where it was more than once: it remembers the attempt, and sends it once. While the outcome is unknown it stays attempting, with the code, message and answer of the last try.
 	Tries int `json:"tries,omitempty,omitzero"`
+}
+
+// MessageContent defines model for MessageContent.
+type MessageContent struct {
+	// Attachments Their bytes are in GET /api/emails/{id}/attachments/{number}.
+	Attachments []AttachmentInfo  `json:"attachments,omitempty,omitzero"`
+	Headers     map[string]string `json:"headers,omitempty,omitzero"`
+
+	// Html This and text are absent where only a provider renders the template.
+	Html string `json:"html,omitempty,omitzero"`
+
+	// Mime It was handed over by SMTP. Attachment 0 is its text, as it came.
+	Mime    bool   `json:"mime,omitempty,omitzero"`
+	Subject string `json:"subject"`
+
+	// TemplateData What the template is rendered with.
+	TemplateData json.RawMessage `json:"templateData,omitempty,omitzero"`
+	TemplateId   string          `json:"templateId,omitempty,omitzero"`
+	Text         string          `json:"text,omitempty,omitzero"`
 }
 
 // MessagePage defines model for MessagePage.
@@ -643,6 +689,9 @@ type UserPatch struct {
 	Name Nullable[string] `json:"name,omitzero"`
 }
 
+// AttachmentNumber defines model for attachmentNumber.
+type AttachmentNumber = int
+
 // Consistency defines model for consistency.
 type Consistency string
 
@@ -678,6 +727,9 @@ type MetadataFilter map[string]string
 
 // OfBatch defines model for ofBatch.
 type OfBatch = string
+
+// PlaceInBatch defines model for placeInBatch.
+type PlaceInBatch = int
 
 // ReasonFilter bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
 type ReasonFilter = ReasonOfSuppression
@@ -799,6 +851,12 @@ type SendEmailParams struct {
 type SendBatchParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetEmailContentParams defines parameters for GetEmailContent.
+type GetEmailContentParams struct {
+	// Personalization Of a batch: the place of a personalization in it, from 0. It is needed where the email has several.
+	Personalization PlaceInBatch `form:"personalization,omitempty" json:"personalization,omitempty,omitzero"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
