@@ -49,6 +49,8 @@ type BatchDraft struct {
 	SendAt           time.Time
 	Delivery         Delivery
 	Category         Category
+	Tracking         Tracking
+	HTMLOnly         bool
 }
 
 // MaxPersonalizations is how many personalizations a batch may have.

@@ -38,6 +38,13 @@ type Draft struct {
 	// subject and the body may then be empty.
 	TemplateID   string
 	TemplateData json.RawMessage
+	// InReplyTo and References are the ids of the messages that this one answers and refers to, with or
+	// without angle brackets.
+	InReplyTo  string
+	References []string
+	Tracking   Tracking
+	// HTMLOnly means that no text is derived from HTML.
+	HTMLOnly bool
 	// Envelope is not nil for a message that was handed over as MIME; see Envelope. MessageID is then that
 	// of its header, without angle brackets, or empty.
 	Envelope  *Envelope
@@ -90,6 +97,9 @@ func (d Draft) Check(now time.Time) error {
 		return fault.InvalidParam("category", "invalid_category", "category must be transactional or marketing")
 	}
 	if err := d.checkHeaders(); err != nil {
+		return err
+	}
+	if err := d.checkThread(); err != nil {
 		return err
 	}
 	if err := d.checkAttachments(); err != nil {
@@ -148,6 +158,14 @@ func (a Address) check(param string) error {
 		return fault.InvalidParam(param, "invalid_name", "a display name takes at most 200 characters on one line")
 	}
 	return nil
+}
+
+// Check returns Invalid, with the Param email or name, unless the address is one that a message may have.
+func (a Address) Check() error {
+	if err := (Address{Email: a.Email}).check("email"); err != nil {
+		return err
+	}
+	return a.check("name")
 }
 
 // ParseAddress parses "ada@example.com" or "Ada <ada@example.com>". The result satisfies the

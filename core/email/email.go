@@ -61,7 +61,9 @@ type Message struct {
 	ReplyTo []Address `json:"replyTo,omitempty"`
 	Subject string    `json:"subject"`
 	HTML    string    `json:"html,omitempty"`
-	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none
+	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none, unless HTMLOnly
+	// HTMLOnly means that a message, or a copy, without a text is sent without one.
+	HTMLOnly bool `json:"htmlOnly,omitempty"`
 	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
 	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
 	TemplateID   string            `json:"templateId,omitempty"`
@@ -88,6 +90,7 @@ type Message struct {
 	Parts    int       `json:"parts,omitempty"`
 	SendAt   time.Time `json:"sendAt,omitzero"`
 	Delivery Delivery  `json:"delivery"`
+	Tracking Tracking  `json:"tracking,omitempty"`
 	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.

@@ -141,7 +141,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 
 // newChunk makes the message for some personalizations of a batch.
 func (s *Service) newChunk(b email.Batch, n int, d email.BatchDraft, source *template.Source, chunk []email.Personalization) email.Message {
-	shared := email.Draft{From: d.From, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery, Category: d.Category, TemplateID: d.TemplateID}
+	shared := email.Draft{From: d.From, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery, Category: d.Category, TemplateID: d.TemplateID, HTMLOnly: d.HTMLOnly, Tracking: d.Tracking}
 	m := s.newMessage(chunkID(b.ID, n), b.Tenant, shared, idempotency.Key{}, b.CreatedAt).message
 	m.Batch, m.Personalizations, m.Source, m.Recipients = b.ID, chunk, source, email.RecipientsOf(chunk...)
 	m.UpdatedAt = m.CreatedAt

@@ -199,9 +199,9 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {
 	m := email.Message{
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
-		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
+		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, HTMLOnly: d.HTMLOnly, Headers: d.ThreadedHeaders(),
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
-		Category:   cmp.Or(d.Category, email.Transactional),
+		Category: cmp.Or(d.Category, email.Transactional), Tracking: d.Tracking,
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
@@ -212,7 +212,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Delivery == "" {
 		m.Delivery = s.Delivery
 	}
-	if m.Text == "" && m.HTML != "" {
+	if m.Text == "" && m.HTML != "" && !m.HTMLOnly {
 		m.Text = s.Text.Text(m.HTML)
 	}
 	if m.MessageID = d.MessageID; m.MessageID == "" {

@@ -133,7 +133,7 @@ func (s *Service) render(m email.Message) ([]email.Personalization, error) {
 			continue
 		}
 		content.Subject = cmp.Or(content.Subject, m.Subject)
-		if content.Text == "" && content.HTML != "" {
+		if content.Text == "" && content.HTML != "" && !m.HTMLOnly {
 			content.Text = s.Text.Text(content.HTML)
 		}
 		all[i].Content = content

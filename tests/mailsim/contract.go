@@ -52,7 +52,7 @@ func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open fu
 			Connections: provider.Connections,
 			Kept: func() (all []mailtest.Kept) {
 				for _, l := range provider.Messages() {
-					kept := mailtest.Kept{To: l.To, Variables: l.Variables}
+					kept := mailtest.Kept{To: l.To, Variables: l.Variables, Tracking: l.Tracking}
 					if l.Template != nil {
 						kept.Template, kept.Data = l.Template.Name, l.Template.Variables
 					}

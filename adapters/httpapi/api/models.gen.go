@@ -34,6 +34,9 @@ const (
 	Strong GetUserParamsPatchbayConsistency = "strong"
 )
 
+// Address ada@example.com, Ada <ada@example.com>, or an object.
+type Address = StringOrMailbox
+
 // AmountRequest defines model for AmountRequest.
 type AmountRequest struct {
 	// Amount In the minor units of ISO 4217. All that is left where absent.
@@ -92,7 +95,7 @@ type BatchEmailRequest struct {
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
 	// From Where absent the configured address.
-	From             string            `json:"from,omitempty,omitzero"`
+	From             Address           `json:"from,omitempty,omitzero"`
 	Metadata         Metadata          `json:"metadata,omitempty,omitzero"`
 	Personalizations []Personalization `json:"personalizations"`
 
@@ -105,6 +108,12 @@ type BatchEmailRequest struct {
 
 	// TemplateId A template, by its name here or at the providers.
 	TemplateId string `json:"template_id"`
+
+	// TextFromHtml false: where the template has no text, the emails go out as html alone.
+	TextFromHtml *bool `json:"textFromHtml,omitempty,omitzero"`
+
+	// Tracking Whether the provider tracks who opens it and clicks its links; say false for codes to log in. Where absent, what the provider's account does. A provider that cannot be told is asked only if its configuration says that its account does the same.
+	Tracking *bool `json:"tracking,omitempty,omitzero"`
 }
 
 // Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
@@ -146,23 +155,29 @@ type EmailRequest struct {
 	Attachments []Attachment `json:"attachments,omitempty,omitzero"`
 
 	// Bcc See to for the limit of all recipients.
-	Bcc []string `json:"bcc,omitempty,omitzero"`
+	Bcc []Address `json:"bcc,omitempty,omitzero"`
 
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
 	Category Category `json:"category,omitempty,omitzero"`
 
 	// Cc See to for the limit of all recipients.
-	Cc []string `json:"cc,omitempty,omitzero"`
+	Cc []Address `json:"cc,omitempty,omitzero"`
 
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
 	// From Where absent the configured address.
-	From     string            `json:"from,omitempty,omitzero"`
-	Headers  map[string]string `json:"headers,omitempty,omitzero"`
-	Html     string            `json:"html,omitempty,omitzero"`
-	Metadata Metadata          `json:"metadata,omitempty,omitzero"`
-	ReplyTo  []string          `json:"replyTo,omitempty,omitzero"`
+	From    Address           `json:"from,omitempty,omitzero"`
+	Headers map[string]string `json:"headers,omitempty,omitzero"`
+	Html    string            `json:"html,omitempty,omitzero"`
+
+	// InReplyTo The messageId of the email that this one answers, with or without angle brackets.
+	InReplyTo string   `json:"inReplyTo,omitempty,omitzero"`
+	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
+
+	// References The ids of the emails of the thread, the oldest first. Where absent inReplyTo. Those that do not fit on one line are left out, from the second on.
+	References []string  `json:"references,omitempty,omitzero"`
+	ReplyTo    []Address `json:"replyTo,omitempty,omitzero"`
 
 	// SendAt At most 72 hours ahead.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
@@ -180,8 +195,14 @@ type EmailRequest struct {
 	// Text Derived from html where absent.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// To ada@example.com or Ada <ada@example.com>. All of them see each other. to, cc and bcc take at most 1000 recipients together.
-	To []string `json:"to"`
+	// TextFromHtml false: an email without text goes out as html alone.
+	TextFromHtml *bool `json:"textFromHtml,omitempty,omitzero"`
+
+	// To All of them see each other. to, cc and bcc take at most 1000 recipients together.
+	To []Address `json:"to"`
+
+	// Tracking Whether the provider tracks who opens it and clicks its links; say false for codes to log in. Where absent, what the provider's account does. A provider that cannot be told is asked only if its configuration says that its account does the same.
+	Tracking *bool `json:"tracking,omitempty,omitzero"`
 }
 
 // EmptyRequest defines model for EmptyRequest.
@@ -258,7 +279,10 @@ type Message struct {
 	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
 	From     string    `json:"from"`
 	Id       string    `json:"id"`
-	Metadata Metadata  `json:"metadata,omitempty,omitzero"`
+
+	// MessageId Its Message-ID, as headers have it: what the inReplyTo of an answer takes. Absent where no email has it, being split.
+	MessageId string   `json:"messageId,omitempty,omitzero"`
+	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention.
 	PurgedAt   time.Time   `json:"purgedAt,omitempty,omitzero"`
@@ -271,9 +295,12 @@ type Message struct {
 	Tags    []string      `json:"tags,omitempty,omitzero"`
 
 	// TemplateId The template it was made from.
-	TemplateId string    `json:"templateId,omitempty,omitzero"`
-	To         []string  `json:"to"`
-	UpdatedAt  time.Time `json:"updatedAt"`
+	TemplateId string   `json:"templateId,omitempty,omitzero"`
+	To         []string `json:"to"`
+
+	// Tracking As the request said; absent where it did not.
+	Tracking  *bool     `json:"tracking,omitempty,omitzero"`
+	UpdatedAt time.Time `json:"updatedAt"`
 }
 
 // MessageAttempt defines model for MessageAttempt.

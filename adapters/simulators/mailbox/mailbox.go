@@ -16,6 +16,7 @@ type Message struct {
 	Reference string            // the provider's id of the message
 	Variables map[string]string // what the provider stores with it and includes in its events
 	Tags      []string
+	Tracking  string // on or off if the request says so, of opens and clicks
 	// Template is the provider's template from which the message is made, nil if there is none. Raw
 	// contains what it says, unless the provider takes every template because it stores none.
 	Template *Template
