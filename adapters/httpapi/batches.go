@@ -23,7 +23,7 @@ func (s *Server) sendBatch(r *request, in api.BatchEmailRequest, key idempotency
 func batchDraftOf(in api.BatchEmailRequest) (email.BatchDraft, error) {
 	d := email.BatchDraft{
 		Subject: in.Subject, TemplateID: in.TemplateId, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), HTMLOnly: isFalse(in.TextFromHtml), Tracking: trackingOf(in.Tracking),
+		SendAt: in.SendAt, ExpiresAt: in.ExpiresAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), HTMLOnly: isFalse(in.TextFromHtml), Tracking: trackingOf(in.Tracking),
 	}
 	from, err := optionalAddress("from", in.From)
 	if err != nil {

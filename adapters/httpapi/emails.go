@@ -28,7 +28,7 @@ func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key)
 func draftOf(in api.EmailRequest) (email.Draft, error) {
 	d := email.Draft{
 		Subject: in.Subject, HTML: in.Html, Text: in.Text, Headers: in.Headers, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
+		SendAt: in.SendAt, ExpiresAt: in.ExpiresAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
 		InReplyTo: in.InReplyTo, References: in.References, HTMLOnly: isFalse(in.TextFromHtml), Tracking: trackingOf(in.Tracking),
 	}
 	for _, list := range []struct {
@@ -142,7 +142,7 @@ func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, er
 func messageView(m email.Message) api.Message {
 	return api.Message{
 		Id: m.ID, MessageId: m.MessageIDHeader(), Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
-		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Category: string(cmp.Or(m.Category, email.Transactional)), Tracking: trackingView(m.Tracking), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
+		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Category: string(cmp.Or(m.Category, email.Transactional)), Tracking: trackingView(m.Tracking), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt, ExpiresAt: m.ExpiresAt, NextAttemptAt: m.NextAttempt,
 		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
 		Attempts:   views(m.Attempts, messageAttemptView),
 		CreatedAt:  m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,

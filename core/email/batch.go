@@ -50,6 +50,7 @@ type BatchDraft struct {
 	Delivery         Delivery
 	Category         Category
 	Tracking         Tracking
+	ExpiresAt        time.Time
 	HTMLOnly         bool
 }
 

@@ -32,8 +32,9 @@ type Draft struct {
 	Tags        []string
 	Metadata    map[string]string
 	SendAt      time.Time
-	Delivery    Delivery // empty means the configured promise
-	Category    Category // empty means Transactional
+	ExpiresAt   time.Time // when the message is not worth sending any more; the zero time for never
+	Delivery    Delivery  // empty means the configured promise
+	Category    Category  // empty means Transactional
 	// TemplateID names a template, and TemplateData is the JSON object that it is rendered with. The
 	// subject and the body may then be empty.
 	TemplateID   string
@@ -53,18 +54,17 @@ type Draft struct {
 
 // Limits of a message. Every provider accepts messages within them.
 const (
-	MaxRecipients  = 1000           // to, cc and bcc together
-	MaxSubject     = 998            // characters, RFC 5322 §2.1.1
-	MaxBody        = 1 << 20        // bytes, html and text together
-	MaxAttachments = 20 << 20       // bytes, all of them
-	MaxTags        = 10             // entries
-	MaxMetadata    = 20             // entries
-	MaxAhead       = 72 * time.Hour // how far ahead sendAt may be
-	maxTemplateID  = 128            // characters
-	maxHeaders     = 30             // entries
-	maxLine        = 998            // characters of a header
-	maxAddress     = 254            // RFC 5321 §4.5.3.1.3
-	maxName        = 200            // characters
+	MaxRecipients  = 1000     // to, cc and bcc together
+	MaxSubject     = 998      // characters, RFC 5322 §2.1.1
+	MaxBody        = 1 << 20  // bytes, html and text together
+	MaxAttachments = 20 << 20 // bytes, all of them
+	MaxTags        = 10       // entries
+	MaxMetadata    = 20       // entries
+	maxTemplateID  = 128      // characters
+	maxHeaders     = 30       // entries
+	maxLine        = 998      // characters of a header
+	maxAddress     = 254      // RFC 5321 §4.5.3.1.3
+	maxName        = 200      // characters
 )
 
 // Check returns Invalid, with the name of the field in the API, unless every provider could
@@ -89,8 +89,6 @@ func (d Draft) Check(now time.Time) error {
 		return fault.InvalidParam("html", "body_missing", "a message needs html or text")
 	case len(d.HTML)+len(d.Text) > MaxBody:
 		return fault.InvalidParam("html", "body_too_large", "html and text take at most 1 MB together")
-	case d.SendAt.After(now.Add(MaxAhead)):
-		return fault.InvalidParam("sendAt", "too_far_ahead", "sendAt may be at most 72 hours ahead")
 	case d.Delivery != "" && d.Delivery != AtLeastOnce && d.Delivery != AtMostOnce:
 		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
 	case d.Category != "" && d.Category != Transactional && d.Category != Marketing:

@@ -87,11 +87,15 @@ type Message struct {
 	Splitting bool `json:"splitting,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
-	Parts    int       `json:"parts,omitempty"`
-	SendAt   time.Time `json:"sendAt,omitzero"`
-	Delivery Delivery  `json:"delivery"`
-	Tracking Tracking  `json:"tracking,omitempty"`
-	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
+	Parts  int       `json:"parts,omitempty"`
+	SendAt time.Time `json:"sendAt,omitzero"`
+	// ExpiresAt is when the message is not worth sending any more; the zero time for never.
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	// NextAttempt is when the message is tried next, while it waits for that; otherwise the zero time.
+	NextAttempt time.Time `json:"-"`
+	Delivery    Delivery  `json:"delivery"`
+	Tracking    Tracking  `json:"tracking,omitempty"`
+	Category    Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.
 	MessageID string `json:"messageId"`

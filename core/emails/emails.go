@@ -58,8 +58,8 @@ type Options struct {
 	Senders  Senders        // its Wrap was applied to the Mailers
 	From     email.Address  // default for drafts without a sender
 	Delivery email.Delivery // default for drafts without a delivery promise
-	// Retention is how long the text and the files of a message are kept after it was accepted,
-	// once it no longer waits to be sent; 0 means forever.
+	// Retention is how long the text and the files of a message are kept after it was accepted, or was
+	// due, once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
 	Names     Names  // makes the ids of messages accepted under idempotency keys
 	Owner     string // identifies this process; unique among those that share the journal
@@ -156,6 +156,9 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if err := s.checkMailboxes(d); err != nil {
 		return email.Message{}, false, err
 	}
+	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
+		return s.replayDespite(ctx, key, err)
+	}
 	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
@@ -200,7 +203,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	m := email.Message{
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, HTMLOnly: d.HTMLOnly, Headers: d.ThreadedHeaders(),
-		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
+		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, ExpiresAt: d.ExpiresAt, Delivery: d.Delivery,
 		Category: cmp.Or(d.Category, email.Transactional), Tracking: d.Tracking,
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,

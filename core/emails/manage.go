@@ -35,12 +35,13 @@ func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, curso
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
 // because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
-// its SendAt. NotFound; Conflict with code unexpected_state or message_erased.
+// its SendAt. NotFound; Conflict with code unexpected_state, message_purged, message_expired or
+// message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
 		m, now := &st.message, s.Clock.Now()
 		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
-		if !m.PurgedAt.IsZero() || !waits && !slices.Contains(retryable, m.Status) {
+		if !m.PurgedAt.IsZero() || isExpired(m, now) || !waits && !slices.Contains(retryable, m.Status) {
 			return false
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
@@ -92,6 +93,8 @@ func (s *Service) change(ctx context.Context, tenant, id, what string, change fu
 			return record.ErrUnchanged
 		case !st.message.PurgedAt.IsZero():
 			return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
+		case isExpired(&st.message, s.Clock.Now()) && slices.Contains(retryable, now):
+			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be "+what)
 		}
 		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
 	})

@@ -60,6 +60,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 		return err
 	}
 	st.published, st.events, st.newParts = m.Status, nil, nil
+	m.NextAttempt = nextAttempt(m, r)
 	s.logChange(ctx, before, st)
 	return nil
 }
@@ -98,6 +99,8 @@ func (s *Service) statusEvent(m *email.Message, now email.Status) event.Event {
 	data := map[string]any{"status": m.Status}
 	if last := m.LastAttempt(); last.Provider != "" {
 		data["provider"] = last.Provider
+	} else if last.Code != "" {
+		data["code"] = last.Code
 	}
 	raw, _ := json.Marshal(data) // strings always encode
 	return event.Event{
@@ -136,7 +139,7 @@ func (s *Service) retryAt(st *stored, due time.Time) {
 func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.message.Status = email.Queued
 	s.stampRestore(&st.message)
-	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
+	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
 }
 
 // maxListed is the number of bytes of text and files that a message may keep in the body of its
@@ -225,6 +228,7 @@ func decode(r ports.Record) (stored, error) {
 		}
 		rest.put(&m)
 	}
+	m.NextAttempt = nextAttempt(&m, &r)
 	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }
 

@@ -69,6 +69,9 @@ func earliestDue(m email.Message) time.Time {
 // send tries the next provider if that is the one whose place this goroutine holds, and decides
 // what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
+	if s.expire(ctx, &st) {
+		return
+	}
 	release, ok := s.memory[at].acquire(ctx, &st.message)
 	if !ok {
 		s.waitForMemory(ctx, &st, at)
@@ -89,7 +92,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	providers := s.candidates(st.outgoing())
 	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
-		s.addNoProvider(&st)
+		s.addUntried(&st, errNoProvider)
 		s.postpone(ctx, &st)
 		return
 	}
@@ -107,6 +110,9 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	if err := s.loadCopies(&st); err != nil {
 		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		s.postpone(ctx, &st)
+		return
+	}
+	if s.expire(ctx, &st) { // what was done since may have taken its time
 		return
 	}
 	id, err := s.beginAttempt(ctx, &st, at)
@@ -239,13 +245,6 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	}
 	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
 	s.wait(st, o, after)
-}
-
-// addNoProvider records that no provider can carry the message, as an attempt without a provider.
-func (s *Service) addNoProvider(st *stored) {
-	a := email.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
-	setOutcome(&a, outcome{err: errNoProvider}, a.StartedAt)
-	st.message.Attempts = append(st.message.Attempts, a)
 }
 
 // postpone schedules a retry for a message that was not tried.

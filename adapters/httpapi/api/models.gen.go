@@ -94,12 +94,15 @@ type BatchEmailRequest struct {
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
+	// ExpiresAt When it is not worth sending any more: what no provider has taken by then fails with the code expired.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+
 	// From Where absent the configured address.
 	From             Address           `json:"from,omitempty,omitzero"`
 	Metadata         Metadata          `json:"metadata,omitempty,omitzero"`
 	Personalizations []Personalization `json:"personalizations"`
 
-	// SendAt At most 72 hours ahead.
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Used where the template has none.
@@ -166,6 +169,9 @@ type EmailRequest struct {
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
+	// ExpiresAt When it is not worth sending any more: what no provider has taken by then fails with the code expired.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+
 	// From Where absent the configured address.
 	From    Address           `json:"from,omitempty,omitzero"`
 	Headers map[string]string `json:"headers,omitempty,omitzero"`
@@ -179,7 +185,7 @@ type EmailRequest struct {
 	References []string  `json:"references,omitempty,omitzero"`
 	ReplyTo    []Address `json:"replyTo,omitempty,omitzero"`
 
-	// SendAt At most 72 hours ahead.
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Required without templateId.
@@ -276,13 +282,17 @@ type Message struct {
 	Delivery  string    `json:"delivery"`
 
 	// ErasedAt When what it said, and the person's address, were taken out of it.
-	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
-	From     string    `json:"from"`
-	Id       string    `json:"id"`
+	ErasedAt  time.Time `json:"erasedAt,omitempty,omitzero"`
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+	From      string    `json:"from"`
+	Id        string    `json:"id"`
 
 	// MessageId Its Message-ID, as headers have it: what the inReplyTo of an answer takes. Absent where no email has it, being split.
 	MessageId string   `json:"messageId,omitempty,omitzero"`
 	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
+
+	// NextAttemptAt When a provider is asked next, while it waits for that.
+	NextAttemptAt time.Time `json:"nextAttemptAt,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention.
 	PurgedAt   time.Time   `json:"purgedAt,omitempty,omitzero"`
@@ -317,7 +327,7 @@ type MessageAttempt struct {
 	// Outcome rejected_message: no provider would take it. refused_here: this provider does not take it, such as one where its sender is not verified; another may.
 	Outcome string `json:"outcome"`
 
-	// Provider Empty where no configured provider could carry it; the code is no_provider then.
+	// Provider Empty where none was asked: no configured provider could carry it (the code is no_provider), or it was not worth sending any more (expired).
 	Provider  string    `json:"provider"`
 	Reference string    `json:"reference,omitempty,omitzero"`
 	StartedAt time.Time `json:"startedAt"`
