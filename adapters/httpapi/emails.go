@@ -9,6 +9,7 @@ import (
 
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/ports"
@@ -131,6 +132,28 @@ func (s *Server) retryEmail(r *request, _ struct{}, _ idempotency.Key) (any, err
 	r.logAction("email.retry", "email", err)
 	r.Status(fiber.StatusAccepted)
 	return messageView(m), err
+}
+
+// rescheduleEmail is idempotent by itself: see retryEmail.
+func (s *Server) rescheduleEmail(r *request, in api.RescheduleRequest, _ idempotency.Key) (any, error) {
+	if in.SendAt.IsZero() {
+		return nil, fault.InvalidParam("sendAt", "send_at_missing", "an email is moved to a time")
+	}
+	m, err := s.Emails.Reschedule(r.ctx, r.caller.Tenant, r.id, in.SendAt)
+	r.logAction("email.reschedule", "email", err)
+	return messageView(m), err
+}
+
+// retryEmails is idempotent by itself: see emails.Service.RetryAll.
+func (s *Server) retryEmails(r *request, in api.RetryRequest, _ idempotency.Key) (any, error) {
+	set := emails.RetrySet{Status: email.Status(in.Status), Since: in.Since, Before: in.Before, Provider: in.Provider, Code: in.Code}
+	limit := emails.MaxRetried
+	if in.Limit != nil {
+		limit = *in.Limit
+	}
+	done, err := s.Emails.RetryAll(r.ctx, r.caller.Tenant, set, in.Cursor, limit)
+	r.logSet("email.retry", err, done.Retried)
+	return api.RetryResult{Retried: done.Retried, Skipped: done.Skipped, NextCursor: done.Next}, err
 }
 
 func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, error) {

@@ -132,6 +132,8 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodPost, "/api/emails/batch/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelBatch))
 	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
 	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, withBody(s.retryEmail))
+	s.handle(fiber.MethodPost, "/api/emails/retry", "emails:write", jsonLimit, withBody(s.retryEmails))
+	s.handle(fiber.MethodPost, "/api/emails/:id/reschedule", "emails:write", jsonLimit, withBody(s.rescheduleEmail))
 	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelEmail))
 	s.handle(fiber.MethodPost, "/api/suppressions", "suppressions:write", jsonLimit, withBody(s.addSuppression))
 	s.handle(fiber.MethodGet, "/api/suppressions", "suppressions:read", jsonLimit, withPage(s.listSuppressions), "email", "cursor", "limit")

@@ -583,6 +583,12 @@ type RefundList struct {
 	Data []Refund `json:"data"`
 }
 
+// RescheduleRequest defines model for RescheduleRequest.
+type RescheduleRequest struct {
+	// SendAt As that of EmailRequest; one that is past means now.
+	SendAt time.Time `json:"sendAt"`
+}
+
 // Resolution What a person saw at the provider.
 type Resolution struct {
 	// Note What was seen. It is kept with the payment.
@@ -593,6 +599,40 @@ type Resolution struct {
 
 	// Verdict executed: the provider has done what was asked. It is read there. not_executed: it has not, and never will: a payment that was to be made is canceled, anything else may be asked for again. noted: nothing is unknown, and what needed a person has been looked at.
 	Verdict string `json:"verdict"`
+}
+
+// RetryRequest defines model for RetryRequest.
+type RetryRequest struct {
+	// Before Those accepted before.
+	Before time.Time `json:"before,omitempty,omitzero"`
+
+	// Code Of the last attempt.
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the call before.
+	Cursor string `json:"cursor,omitempty,omitzero"`
+
+	// Limit How many are retried at most.
+	Limit *int `json:"limit,omitempty,omitzero"`
+
+	// Provider Of the last attempt, as configured.
+	Provider string `json:"provider,omitempty,omitzero"`
+
+	// Since Those accepted then or later.
+	Since  time.Time `json:"since,omitempty,omitzero"`
+	Status string    `json:"status"`
+}
+
+// RetryResult defines model for RetryResult.
+type RetryResult struct {
+	// NextCursor Absent where there are no more.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+
+	// Retried How many are queued again.
+	Retried int `json:"retried"`
+
+	// Skipped How many cannot be: they were erased, have expired or lost their text, or have changed meanwhile.
+	Skipped int `json:"skipped"`
 }
 
 // Review Why a person must look at a payment, and what was found.
@@ -965,8 +1005,14 @@ type SendBatchJSONRequestBody = BatchEmailRequest
 // CancelBatchJSONRequestBody defines body for CancelBatch for application/json ContentType.
 type CancelBatchJSONRequestBody = EmptyRequest
 
+// RetryEmailsJSONRequestBody defines body for RetryEmails for application/json ContentType.
+type RetryEmailsJSONRequestBody = RetryRequest
+
 // CancelEmailJSONRequestBody defines body for CancelEmail for application/json ContentType.
 type CancelEmailJSONRequestBody = EmptyRequest
+
+// RescheduleEmailJSONRequestBody defines body for RescheduleEmail for application/json ContentType.
+type RescheduleEmailJSONRequestBody = RescheduleRequest
 
 // RetryEmailJSONRequestBody defines body for RetryEmail for application/json ContentType.
 type RetryEmailJSONRequestBody = EmptyRequest
