@@ -31,7 +31,7 @@ const (
 	saveDeadline    = 10 * time.Second
 	// Messages sent at the same time through one provider: directly after they were accepted, and
 	// from the provider's queue. One tenant alone gets at most half of the latter.
-	directLimit, queueLimit = 32, 32
+	directLimit, queueLimit = 32, 128
 )
 
 // schedule says when a message that no provider accepted is retried. After the last retry the

@@ -198,7 +198,7 @@ func TestAMessageThatWaitsForTheNextProviderGoesOnThere(t *testing.T) {
 			}
 			return 0
 		}
-		for range 60 {
+		for range 200 {
 			p.send(t, tenant, tagged())
 		}
 		p.first.fail = always(fault.Unavailable)

@@ -26,6 +26,11 @@ import (
 // clocks of two gateways may differ by as much, and a repeat takes its time.
 const keyMargin = time.Hour
 
+// patience is how long after its begin an attempt under at_least_once is repeated at its provider
+// while another one could carry the message. By then the answer is not merely lost: the provider does
+// not work, and a message that is late is worse than one that may arrive twice.
+const patience = 2 * time.Minute
+
 // repeatable returns the provider of the last attempt if the call may be repeated there. times are
 // readings of the clocks that can tell how old the attempt is. One that is wrong may send the message
 // a second time, so all of them must agree that the provider still remembers the attempt.
@@ -68,7 +73,11 @@ func (s *Service) resolve(ctx context.Context, st stored, c ports.Claim) {
 // repeat makes the call of the last attempt again.
 func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	if err := ports.Available(mailer); err != nil {
-		s.await(ctx, st, max(retryAfter(err), schedule[0]), func(*email.Attempt) {})
+		if wait := max(retryAfter(err), schedule[0]); s.isImpatient(st, wait) {
+			s.endRepeats(ctx, st, err)
+		} else {
+			s.await(ctx, st, wait, func(*email.Attempt) {})
+		}
 		return
 	}
 	release, ok := s.memory[mailer.Name()].acquire(ctx, &st.message)
@@ -140,13 +149,30 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 	if !ok {
 		wait = schedule[len(schedule)-1]
 	}
+	wait = max(jitter(wait), retryAfter(err))
+	if s.isImpatient(st, wait) {
+		s.endRepeats(ctx, st, err)
+		return
+	}
 	st.cause = err
 	if retryAfter(err) == 0 && !fault.From(err).Blameless {
 		s.backlog.add(&st.message)
 	}
-	s.await(ctx, st, max(jitter(wait), retryAfter(err)), func(a *email.Attempt) {
+	s.await(ctx, st, wait, func(a *email.Attempt) {
 		f := fault.From(err)
 		a.Repeats, a.Code, a.Message, a.Answer = repeats, cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer
+	})
+}
+
+// isImpatient reports whether a message that may be sent twice is to go to another provider rather
+// than to wait for the next repeat of its last attempt. Another one must be able to carry it now.
+func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
+	last := st.message.LastAttempt()
+	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
+		return false
+	}
+	return slices.ContainsFunc(eligible(st.outgoing(), s.Mailers), func(p ports.Mailer) bool {
+		return p.Name() != last.Provider && ports.Available(p) == nil
 	})
 }
 

@@ -38,7 +38,7 @@ func TestAnUnknownOutcomeIsLearnedByRepeatingTheCall(t *testing.T) {
 		{"it is overloaded when it is asked again", []reaction{{takes: true, err: errNoAnswer}, {err: fault.New(fault.RateLimited, "rate_limit", "")}}},
 		{"it cannot be reached when it is asked again", []reaction{{takes: true, err: errNoAnswer}, {err: errDown}}},
 		{"its key was revoked when it is asked again", []reaction{{takes: true, err: errNoAnswer}, {err: errKeyRevoked}, {err: errKeyRevoked}}},
-		{"it loses four answers", slices.Repeat([]reaction{{takes: true, err: errNoAnswer}}, 4)},
+		{"it loses three answers", slices.Repeat([]reaction{{takes: true, err: errNoAnswer}}, 3)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			each(t, func(t *testing.T, d email.Delivery) {
@@ -85,20 +85,26 @@ func TestAnAttemptThatIsRepeatedIsStillUnderWay(t *testing.T) {
 // forgotten the attempt: then it is as ambiguous as any other.
 func TestTheCallIsRepeatedWhileTheProviderRemembersIt(t *testing.T) {
 	for _, tt := range []struct {
+		name     string
 		delivery email.Delivery
+		alone    bool // no other provider can carry the message for 22 hours
 		status   email.Status
 		attempts string
 		second   int
 	}{
-		{email.AtMostOnce, email.Unknown, "first:ambiguous ", 0},
-		{email.AtLeastOnce, email.Sent, "first:ambiguous second:accepted ", 1},
+		{"under at_most_once", email.AtMostOnce, false, email.Unknown, "first:ambiguous ", 0},
+		{"under at_least_once while no other works", email.AtLeastOnce, true, email.Sent, "first:ambiguous second:accepted ", 1},
 	} {
-		t.Run(string(tt.delivery), func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			repeating(t, slices.Repeat([]reaction{{takes: true, err: errNoAnswer}}, 100), func(t *testing.T, r *repeats) {
 				s, _ := r.start(t, "one", clock.System{}, time.Time{})
+				if tt.alone {
+					r.second.leaveAlone(errDown)
+				}
 				m := r.accept(t, s, tt.delivery)
 				<-time.After(22 * time.Hour)
 				r.want(t, s, m.ID, email.Sending, "first:attempting ", 1, 0)
+				r.second.leaveAlone(nil)
 				<-time.After(2 * time.Hour)
 				m = r.want(t, s, m.ID, tt.status, tt.attempts, 1, tt.second)
 				equal(t, "code of the attempt", m.Attempts[0].Code, "no_answer")
@@ -106,6 +112,28 @@ func TestTheCallIsRepeatedWhileTheProviderRemembersIt(t *testing.T) {
 				equal(t, "calls", len(calls), 9)
 				equal(t, "the last call within the time that the provider remembers", calls[len(calls)-1] < memory-time.Hour, true)
 				equal(t, "the first wait is about 5 s", calls[1] >= 4*time.Second && calls[1] <= 7*time.Second, true)
+			})
+		})
+	}
+}
+
+// A provider that gives no clear answer for minutes does not hold up a message that may be sent twice
+// and that another can carry.
+func TestAMessageThatMayBeSentTwiceLeavesAProviderThatStaysInDoubt(t *testing.T) {
+	for name, prepare := range map[string]func(r *repeats){
+		"it loses every answer":            func(*repeats) {},
+		"it is left alone since the first": func(r *repeats) { r.first.leaveAlone(errDown) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			repeating(t, slices.Repeat([]reaction{{takes: true, err: errNoAnswer}}, 100), func(t *testing.T, r *repeats) {
+				s, _ := r.start(t, "one", clock.System{}, time.Time{})
+				m := r.accept(t, s, email.AtLeastOnce)
+				<-time.After(time.Second)
+				prepare(r)
+				<-time.After(time.Minute)
+				r.want(t, s, m.ID, email.Sending, "first:attempting ", 1, 0)
+				<-time.After(time.Minute + 10*time.Second)
+				r.want(t, s, m.ID, email.Sent, "first:ambiguous second:accepted ", 1, 1)
 			})
 		})
 	}

@@ -64,7 +64,7 @@ func BenchmarkGateway(b *testing.B) {
 	g := gateway.Start(b)
 	u := g.Do(b, "POST", "/api/users", map[string]any{"email": "ada@example.com", "name": "Ada", "metadata": map[string]string{"plan": "free"}})
 	path := "/api/users/" + u.Text("id")
-	bare := httpFloor(b, string(g.Do(b, "GET", path, nil).Body))
+	bare := startFloor(b, "answer", string(g.Do(b, "GET", path, nil).Body))
 	var numbers atomic.Int64
 	var out strings.Builder
 	for _, t := range tasks(path) {

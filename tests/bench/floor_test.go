@@ -9,30 +9,41 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 	_ "modernc.org/sqlite"
 )
 
-const floorVariable = "PATCHBAY_BENCH_FLOOR"
+const (
+	floorVariable = "PATCHBAY_BENCH_FLOOR" // the name of a floor
+	floorArgument = "PATCHBAY_BENCH_FLOOR_ARGUMENT"
+)
 
-// TestMain also runs the bare fiber handler, in a process of its own as the gateway is.
+// floors are the bare fiber programs that the gateway is compared with, or that stand for its provider.
+var floors = map[string]func(app *fiber.App, argument string){
+	"answer":   answerAll,
+	"provider": acceptMail,
+	"forward":  forwardAll,
+}
+
+// TestMain also runs the floors, each in a process of its own as the gateway is.
 func TestMain(m *testing.M) {
-	if answer := os.Getenv(floorVariable); answer != "" {
-		serveFloor(answer)
+	if name := os.Getenv(floorVariable); name != "" {
+		serveFloor(floors[name])
 		return
 	}
 	os.Exit(m.Run())
 }
 
-func serveFloor(answer string) {
+func serveFloor(routes func(app *fiber.App, argument string)) {
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
-	app.Get("/*", func(c *fiber.Ctx) error {
-		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-		return c.SendString(answer)
-	})
+	routes(app, os.Getenv(floorArgument))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -42,11 +53,54 @@ func serveFloor(answer string) {
 	panic(app.Listener(l))
 }
 
-// httpFloor starts the bare handler, which answers every request with these bytes.
-func httpFloor(b *testing.B, answer string) (address string) {
+// answerAll answers every request with the same JSON.
+func answerAll(app *fiber.App, answer string) {
+	app.Get("/*", func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		return c.SendString(answer)
+	})
+}
+
+// acceptMail accepts messages as SendGrid does, each after latency, and counts them.
+func acceptMail(app *fiber.App, latency string) {
+	takes, err := time.ParseDuration(latency)
+	if err != nil {
+		panic(err)
+	}
+	var accepted atomic.Int64
+	app.Post("/v3/mail/send", func(c *fiber.Ctx) error {
+		if takes > 0 {
+			time.Sleep(takes)
+		}
+		c.Set("X-Message-Id", strconv.FormatInt(accepted.Add(1), 10))
+		return c.SendStatus(fiber.StatusAccepted)
+	})
+	app.Get("/accepted", func(c *fiber.Ctx) error { return c.SendString(strconv.FormatInt(accepted.Load(), 10)) })
+}
+
+// forwardAll forwards each request as one POST to the provider, and passes its status on.
+func forwardAll(app *fiber.App, provider string) {
+	client := &fasthttp.HostClient{Addr: provider, MaxConns: 512}
+	app.Post("/*", func(c *fiber.Ctx) error {
+		req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+		defer fasthttp.ReleaseRequest(req)
+		defer fasthttp.ReleaseResponse(resp)
+		req.SetRequestURI("http://" + provider + "/v3/mail/send")
+		req.Header.SetMethod(fiber.MethodPost)
+		req.Header.SetContentType(fiber.MIMEApplicationJSON)
+		req.SetBody(c.Body())
+		if err := client.Do(req, resp); err != nil {
+			return err
+		}
+		return c.SendStatus(resp.StatusCode())
+	})
+}
+
+// startFloor starts a floor.
+func startFloor(b *testing.B, name, argument string) (address string) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), floorVariable+"="+answer)
+	cmd.Env = append(os.Environ(), floorVariable+"="+name, floorArgument+"="+argument)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
