@@ -144,14 +144,20 @@ func TestAMessageThatMayHaveBeenSentDoesNotFailWhenItExpires(t *testing.T) {
 // the provider however late that is.
 func TestAMessageDoesNotExpireWhileAnAttemptIsOpen(t *testing.T) {
 	lost := reaction{err: errNoAnswer, takes: true}
-	repeating(t, []reaction{lost, lost, lost, lost, lost}, func(t *testing.T, r *repeats) {
-		s, _ := r.start(t, "one", clock.System{}, time.Time{})
-		m := mustAccept(t, s, due(0, time.Minute), idempotency.Key{})
-		pass(2 * time.Minute)
-		r.want(t, s, m.ID, email.Sending, "first:attempting ", 1, 0)
-		pass(2 * time.Hour)
-		r.want(t, s, m.ID, email.Sent, "first:accepted ", 1, 0)
-	})
+	for _, delivery := range []email.Delivery{email.AtLeastOnce, email.AtMostOnce} {
+		t.Run(string(delivery), func(t *testing.T) {
+			repeating(t, []reaction{lost, lost, lost, lost, lost}, func(t *testing.T, r *repeats) {
+				s, _ := r.start(t, "one", clock.System{}, time.Time{})
+				d := due(0, time.Minute)
+				d.Delivery = delivery
+				m := mustAccept(t, s, d, idempotency.Key{})
+				pass(2 * time.Minute)
+				r.want(t, s, m.ID, email.Sending, "first:attempting ", 1, 0)
+				pass(2 * time.Hour)
+				r.want(t, s, m.ID, email.Sent, "first:accepted ", 1, 0)
+			})
+		})
+	}
 }
 
 // slow are suppressions that take their time.
