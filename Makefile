@@ -52,6 +52,10 @@ chaos: build ## kill -9, stalls, steps of the clock, older files and faulty data
 	PATCHBAY_CHAOS_KILLS=30 PATCHBAY_CHAOS_SICK=15s PATCHBAY_CHAOS_PAYMENTS=5000 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
 	PATCHBAY_FAULTED_PAYMENTS=2000 $(GO) run ./tests/report -count=1 -timeout=30m -run TestFaulted ./tests/orderpay
 
+.PHONY: chaos-mail
+chaos-mail: ## 10,000 mails through four failing providers, the gateway killed 25 times; then shorter, with one guard after the other removed
+	PATCHBAY_CHAOS_MAILS=10000 PATCHBAY_CHAOS_MAIL_KILLS=25 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaosmail
+
 EXPLORE_TIME ?= 10m
 
 .PHONY: explore

@@ -27,17 +27,11 @@ func newHooks(c *config.Config, s environment) (hooks, error) {
 	of := make(map[string][]provider.Account) // by format
 	for _, name := range slices.Concat(c.Payments.Providers, c.Mail.Providers) {
 		p := c.Provider[name]
-		var format string
-		pays := false
-		switch t := p.From.(type) {
-		case provider.Payment:
-			format, pays = t.Webhooks.Format, true
-		case provider.Mail:
-			format = t.Webhooks.Format
-		}
+		format := webhookFormat(p)
 		if format == "" {
 			continue
 		}
+		_, pays := p.From.(provider.Payment)
 		secrets := s.webhookSecrets(p)
 		switch {
 		case len(secrets) > 0:
@@ -66,6 +60,17 @@ func newHooks(c *config.Config, s environment) (hooks, error) {
 		}
 	}
 	return h, nil
+}
+
+// webhookFormat returns the format of a provider's webhooks, "" if it sends none.
+func webhookFormat(p config.Provider) string {
+	switch t := p.From.(type) {
+	case provider.Payment:
+		return t.Webhooks.Format
+	case provider.Mail:
+		return t.Webhooks.Format
+	}
+	return ""
 }
 
 // open adds the hook of a type for all accounts of its format, if the type has one.

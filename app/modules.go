@@ -100,13 +100,15 @@ func environmentOf(c *config.Config, log logging.Log, installation secrets.Secre
 	}
 }
 
-// endpoint returns the URL to which the mock sends its webhooks, or "" before the API
-// listens.
-func (s environment) endpoint() string {
-	if base := s.base.Load(); base != nil {
-		return *base + "/api/webhooks/stripe"
+// endpoint returns what returns the URL to which a simulated provider sends its webhooks, or "" before
+// the API listens.
+func (s environment) endpoint(format string) func() string {
+	return func() string {
+		if base := s.base.Load(); base != nil {
+			return *base + "/api/webhooks/" + format
+		}
+		return ""
 	}
-	return ""
 }
 
 // webhookSecrets returns the secrets that verify a provider's webhooks: the configured ones
@@ -259,7 +261,7 @@ func staging(c *config.Config) emails.Staging {
 }
 
 func senders(c *config.Config) emails.Senders {
-	return emails.Senders{Domains: c.Mail.FromDomains, Allowed: c.Mail.Senders}
+	return emails.Senders{Domains: c.Mail.FromDomains, Allowed: c.Mail.Senders, ASCII: rfc5322.ASCII}
 }
 
 // TemplateDir returns the directory of templates. The default one need not be there.

@@ -66,12 +66,12 @@ type Environment struct {
 	// Existing means for a store that it must exist, and is not created.
 	Existing bool
 
-	// The rest is for payment providers that simulate one: the store, the secrets of the
-	// webhooks, the URL they are sent to ("" before the API listens), the URL of the page on
-	// which a buyer approves a payment, and what is called when there are webhooks to send.
-	Journal  ports.Journal
+	// The rest is for providers that simulate one: the secrets of the webhooks, and the URL they are
+	// sent to ("" before the API listens); for payment providers also the store, the URL of the page
+	// on which a buyer approves a payment, and what is called when there are webhooks to send.
 	Secrets  []setting.Secret
 	Endpoint func() string
+	Journal  ports.Journal
 	Approval func(provider, reference string) string
 	Wake     func()
 }

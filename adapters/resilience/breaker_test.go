@@ -173,8 +173,8 @@ func TestAProviderIsSkippedWhileItsBreakerIsOpenAndThenProbed(t *testing.T) {
 		start := time.Now()
 		err := r.pay(t.Context())
 		checkTook(t, start, 0, 0)
-		if f := fault.From(err); f.Kind != fault.Unavailable || f.Code != "breaker_open" {
-			t.Errorf("error while the breaker is open = %v, want kind %s, code breaker_open", err, fault.Unavailable)
+		if f := fault.From(err); f.Kind != fault.Unavailable || f.Code != "breaker_open" || !f.Skipped {
+			t.Errorf("error while the breaker is open = %v, want kind %s, code breaker_open, and that it was skipped", err, fault.Unavailable)
 		}
 		if got, want := fault.From(err).RetryAfter, 30*time.Second; got != want {
 			t.Errorf("retry after = %s, want %s", got, want)

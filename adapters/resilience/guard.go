@@ -136,7 +136,7 @@ func (g *guard) Underway() int { return int(g.underway.Load()) }
 
 func (g *guard) breakerOpen() error {
 	return &fault.Error{
-		Kind: fault.Unavailable, Op: "resilience.skip", Provider: g.provider, Code: "breaker_open",
+		Kind: fault.Unavailable, Op: "resilience.skip", Provider: g.provider, Code: "breaker_open", Skipped: true,
 		Message: "the provider keeps failing and is left alone for a while; nothing was done", RetryAfter: g.breaker.RemainingDelay(),
 	}
 }

@@ -23,8 +23,9 @@ type Features struct {
 	// Tracking are the settings of Message.Tracking that the provider can carry: those of EachTracking if
 	// it can be told for each message, otherwise that of its account, if it is known.
 	Tracking []Tracking
-	// FromDomains are the domains of From that the provider sends for, empty for all.
-	FromDomains []string
+	// SendsFor reports whether the provider sends for an address in From. A nil func means that it sends
+	// for all.
+	SendsFor func(from string) bool
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
@@ -67,7 +68,7 @@ func (f Features) Carry(m Message) error {
 		lacks = "personalizations"
 	case len(m.Personalizations) == 0 && m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
 		lacks = "templateId"
-	case !f.sendsFor(m.From):
+	case f.SendsFor != nil && !f.SendsFor(m.From.Email):
 		lacks = "from"
 	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"
@@ -99,15 +100,6 @@ func (f Features) Carry(m Message) error {
 // Stores reports whether the provider stores a template.
 func (f Features) Stores(template string) bool {
 	return template != "" && f.Templates != nil && f.Templates(template)
-}
-
-// sendsFor reports whether the provider sends for the domain of an address.
-func (f Features) sendsFor(from Address) bool {
-	if len(f.FromDomains) == 0 {
-		return true
-	}
-	domain := from.Email[strings.LastIndexByte(from.Email, '@')+1:]
-	return slices.ContainsFunc(f.FromDomains, func(one string) bool { return strings.EqualFold(one, domain) })
 }
 
 // needsUTF8 returns the field with an address whose local part is not ASCII, or "".

@@ -142,7 +142,7 @@ func (d Draft) NeedsOf(now time.Time) *Apart {
 func (f Features) lacksForMIME(m Message) string {
 	apart := m.Envelope.Apart
 	switch {
-	case !f.sendsFor(m.From):
+	case f.SendsFor != nil && !f.SendsFor(m.From.Email):
 		return "from"
 	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
 		return "to"

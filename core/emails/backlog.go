@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/email"
+	"patchbay/core/fault"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
@@ -81,11 +82,25 @@ func (b *backlog) advance(w waiting) {
 	b.advanced[w]++
 }
 
+// takeBack makes up for an advance that led to no attempt.
+func (b *backlog) takeBack(w waiting) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.advanced[w] > 0 {
+		b.advanced[w]--
+	}
+}
+
 func (b *backlog) done() { b.mu.Lock(); b.draining = false; b.mu.Unlock() }
 
-// wait remembers that a message waits after its last attempt, unless the provider said how long.
+// wait remembers that a message waits after its last attempt, unless the provider said how long. What an
+// open breaker skipped was not tried, and so says nothing of the message.
 func (s *Service) wait(st *stored, o email.Outcome, after time.Duration) {
-	if after == 0 && (o == email.NotAccepted || o == email.ProviderUnusable || o == email.Ambiguous) {
+	skipped := st.cause != nil && fault.From(st.cause).Skipped
+	if skipped {
+		s.backlog.takeBack(waiting{st.message.Tenant, st.message.ID})
+	}
+	if (after == 0 || skipped) && (o == email.NotAccepted || o == email.ProviderUnusable || o == email.Ambiguous) {
 		s.backlog.add(&st.message)
 	}
 }

@@ -14,9 +14,13 @@ import (
 
 // outage is a failure of a provider that ends at a time.
 func outage(until time.Time, kind fault.Kind) func(int) error {
+	return failing(until, fault.New(kind, "scripted", ""))
+}
+
+func failing(until time.Time, err error) func(int) error {
 	return func(int) error {
 		if time.Now().Before(until) {
-			return fault.New(kind, "scripted", "")
+			return err
 		}
 		return nil
 	}
@@ -35,15 +39,16 @@ func TestAShortOutageDelaysAMessageByLessThanHalfAMinute(t *testing.T) {
 func TestABacklogIsSentAtOnceWhenAProviderRecovers(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		kind fault.Kind
+		err  error
 	}{
-		{"from an outage", fault.Unavailable},
-		{"from a key that was refused", fault.Unauthorized},
+		{"from an outage", fault.New(fault.Unavailable, "scripted", "")},
+		{"from a key that was refused", fault.New(fault.Unauthorized, "scripted", "")},
+		{"and its breaker was open meanwhile", &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", Skipped: true, RetryAfter: 30 * time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			within(t, nil, nil, nil, func(t *testing.T, r rig) {
 				end := time.Now().Add(time.Hour)
-				r.first.fail, r.second.fail = outage(end, tt.kind), outage(end, tt.kind)
+				r.first.fail, r.second.fail = failing(end, tt.err), failing(end, tt.err)
 				var order orderOf
 				r.first.sending = order.note
 				var all []email.Message
@@ -66,6 +71,41 @@ func TestABacklogIsSentAtOnceWhenAProviderRecovers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A breaker that closes lets only a few calls through. What of the backlog it leaves alone goes out after
+// them, and not a minute later as a message that failed by itself.
+func TestABacklogGoesOutThroughABreakerThatCloses(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		end := time.Now().Add(time.Hour)
+		var all []email.Message
+		skipped := &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", Skipped: true}
+		probed := false
+		r.first.fail = func(int) error {
+			switch now := time.Now(); {
+			case now.Before(end):
+				return fault.New(fault.Unavailable, "scripted", "")
+			case probed && now.Before(end.Add(12*time.Second)):
+				return skipped
+			}
+			probed = true
+			return nil
+		}
+		r.second.fail = func(int) error { return skipped }
+		for range 10 {
+			all = append(all, r.accept(t, draft()))
+		}
+		<-time.After(time.Until(end) + 10*time.Second)
+		for range 2 { // each finds that the provider works
+			r.accept(t, draft())
+			<-time.After(5 * time.Second)
+		}
+		for i, m := range all {
+			if got := r.get(t, m.ID); got.Status != email.Sent {
+				t.Errorf("message %d is %s five seconds after the breaker has closed, want %s", i, got.Status, email.Sent)
+			}
+		}
+	})
 }
 
 // orderOf notes the order in which messages are sent.

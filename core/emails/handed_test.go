@@ -106,7 +106,7 @@ func TestAProviderThatCannotCarryAHandedOverMessageIsNotAsked(t *testing.T) {
 		lacks    string // empty if it is carried
 	}{
 		"a plain text": {email.Features{}, handover(), ""},
-		"a domain that the provider does not send for": {with(func(f *email.Features) { f.FromDomains = []string{"club.example"} }), handover(), "from"},
+		"a domain that the provider does not send for": {with(func(f *email.Features) { f.SendsFor = func(string) bool { return false } }), handover(), "from"},
 		"a signature":           {all, handover("DKIM-Signature: v=1", "", "Hello"), "mime"},
 		"a signature, and MIME": {email.Features{MIME: true}, handover("DKIM-Signature: v=1", "", "Hello"), ""},
 		"more bytes of MIME than the provider takes": {email.Features{MIME: true, MaxMIME: 100}, handover(), "attachments"},

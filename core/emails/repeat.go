@@ -155,7 +155,7 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 		return
 	}
 	st.cause = err
-	if retryAfter(err) == 0 && !fault.From(err).Blameless {
+	if f := fault.From(err); f.Skipped || f.RetryAfter == 0 && !f.Blameless {
 		s.backlog.add(&st.message)
 	}
 	s.await(ctx, st, wait, func(a *email.Attempt) {

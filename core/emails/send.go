@@ -290,7 +290,8 @@ func outcomeOf(err error) email.Outcome {
 var errNoProvider = fault.New(fault.Unsupported, "no_provider", "none of the configured providers can carry this message")
 
 // checkFeatures returns Unsupported unless one of the providers can carry the message. No part of a
-// message is ever dropped silently.
+// message is ever dropped silently. The error is that of a provider that sends for the sender, if there
+// is one.
 func (s *Service) checkFeatures(m email.Message) error {
 	if len(s.Mailers) == 0 {
 		return fault.New(fault.Unavailable, "no_mail_provider", "no mail provider is configured")
@@ -301,7 +302,9 @@ func (s *Service) checkFeatures(m email.Message) error {
 		if err == nil {
 			return nil
 		}
-		first = cmp.Or(first, err)
+		if first == nil || fault.From(first).Param == "from" {
+			first = err
+		}
 	}
 	return first
 }

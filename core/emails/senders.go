@@ -17,12 +17,15 @@ type Senders struct {
 	// Allowed are the senders that a tenant may name, by its name: addresses, or domains as
 	// *@shop.example. A tenant that is not in it may name any.
 	Allowed map[string][]string
+	// ASCII returns an address with its domain in ASCII, as Domains are. Invalid. Nil means that From is
+	// in ASCII already.
+	ASCII func(email string) (ascii string, err error)
 }
 
 // Wrap returns a provider that carries only what is from one of its domains.
 func (s Senders) Wrap(m ports.Mailer) ports.Mailer {
 	if domains, ok := s.Domains[m.Name()]; ok {
-		return sendsFor{m, domains}
+		return sendsFor{m, domains, s.ASCII}
 	}
 	return m
 }
@@ -47,6 +50,7 @@ func matches(list []string, address string) bool {
 type sendsFor struct {
 	ports.Mailer
 	domains []string
+	ascii   func(string) (string, error)
 }
 
 // Available implements ports.Availability.
@@ -55,6 +59,17 @@ func (s sendsFor) Available() error { return ports.Available(s.Mailer) }
 // Features implements ports.Mailer.
 func (s sendsFor) Features() email.Features {
 	f := s.Mailer.Features()
-	f.FromDomains = s.domains
+	f.SendsFor = s.sends
 	return f
+}
+
+// sends reports whether the provider sends for an address, in whichever script its domain is written.
+func (s sendsFor) sends(from string) bool {
+	if s.ascii != nil {
+		if ascii, err := s.ascii(from); err == nil {
+			from = ascii
+		}
+	}
+	domain := from[strings.LastIndexByte(from, '@')+1:]
+	return slices.ContainsFunc(s.domains, func(one string) bool { return strings.EqualFold(one, domain) })
 }

@@ -1,6 +1,7 @@
 package emails_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -15,10 +16,15 @@ func TestAMessageGoesToTheProviderThatSendsForItsDomain(t *testing.T) {
 		{"a@shop.example", "first:accepted "},
 		{"a@SHOP.example", "first:accepted "},
 		{"a@club.example", "second:accepted "},
+		{"a@bücher.example", "second:accepted "},
+		{"a@xn--bcher-kva.example", "second:accepted "},
 	} {
 		t.Run(tt.from, func(t *testing.T) {
 			within(t, nil, nil, nil, func(t *testing.T, r rig) {
-				s := emails.Senders{Domains: map[string][]string{"first": {"shop.example"}, "second": {"club.example"}}}
+				s := emails.Senders{
+					Domains: map[string][]string{"first": {"shop.example"}, "second": {"club.example", "xn--bcher-kva.example"}},
+					ASCII:   func(a string) (string, error) { return strings.Replace(a, "@bücher.", "@xn--bcher-kva.", 1), nil },
+				}
 				r.Mailers[0], r.Mailers[1] = s.Wrap(r.first), s.Wrap(r.second)
 				d := draft()
 				d.From = email.Address{Email: tt.from}
@@ -39,6 +45,21 @@ func TestAMessageOfADomainThatNoProviderSendsForIsRefused(t *testing.T) {
 		_, _, err := r.Accept(t.Context(), tenant, d, idempotency.Key{})
 		if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Param != "from" {
 			t.Errorf("error = %v at %q, want unsupported at from", err, f.Param)
+		}
+	})
+}
+
+// What a provider of another domain cannot do says nothing of the message.
+func TestARefusalIsOfAProviderThatSendsForTheDomain(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		s := emails.Senders{Domains: map[string][]string{"first": {"shop.example"}, "second": {"club.example"}}}
+		r.first.features.UTF8, r.second.features.UTF8 = false, false
+		r.Mailers[0], r.Mailers[1] = s.Wrap(r.first), s.Wrap(r.second)
+		d := draft()
+		d.From, d.To = email.Address{Email: "a@club.example"}, []email.Address{{Email: "jürgen@example.com"}}
+		_, _, err := r.Accept(t.Context(), tenant, d, idempotency.Key{})
+		if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Param != "to" {
+			t.Errorf("error = %v at %q, want unsupported at to", err, f.Param)
 		}
 	})
 }

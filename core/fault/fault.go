@@ -115,9 +115,12 @@ type Error struct {
 	RetryAfter  time.Duration // zero if not known
 	NoRetry     bool          // the request must not be repeated at this provider, whatever the Kind allows
 	Blameless   bool          // does not count against the provider's breaker, whatever the Kind says
-	Proven      bool          // comes with the provider's own object, made or changed by this request
-	Answer      *Answer       // the provider's answer, nil if there was none
-	Err         error
+	// Skipped means that no call was made, because the provider keeps failing. RetryAfter is then our own
+	// wait, and the error says nothing of the request.
+	Skipped bool
+	Proven  bool    // comes with the provider's own object, made or changed by this request
+	Answer  *Answer // the provider's answer, nil if there was none
+	Err     error
 }
 
 // Answer is a provider's answer to a request that it did not execute. It may be shown:

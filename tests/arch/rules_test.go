@@ -80,6 +80,7 @@ var rules = []rule{
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/mimeread", types + " ports adapters/mail/rfc5322", "github.com/emersion/go-message"},
+	{"adapters/mail/catchermail", mail + " core/guard", "github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
 	{"adapters/mail/smtpmail", mail + " core/guard", "github.com/wneessen/go-mail/smtp"},

@@ -15,8 +15,8 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// withTemplate puts the template welcome where a gateway looks for it.
-func withTemplate(t *testing.T, g *gateway.Gateway) {
+// writeTemplate puts the template welcome where a gateway looks for it.
+func writeTemplate(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	if err := os.MkdirAll(g.Data("templates"), 0o700); err != nil {
 		t.Fatal(err)
@@ -26,6 +26,12 @@ func withTemplate(t *testing.T, g *gateway.Gateway) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// withTemplate gives a running gateway the template welcome.
+func withTemplate(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	writeTemplate(t, g)
 	nobody := object{"template_id": "welcome", "personalizations": []object{{"to": []object{{"email": "nobody"}}, "dynamic_template_data": object{"name": "N", "code": 1}}}}
 	gateway.Eventually(t, 20*time.Second, "the gateway knows the template", func() bool {
 		return g.Do(t, "POST", "/api/emails/batch", nobody).Text("error", "param") != "template_id"

@@ -204,7 +204,7 @@ var Rules = []Rule{
 		Edits: []Edit{{
 			"core/emails/send.go",
 			"last.Outcome == email.Attempting {",
-			"false {",
+			"last.Outcome == \"\" {",
 		}},
 		Scenario: "mail at_most_once, processes stand still and die", Bound: 1, Wrong: copied,
 	},

@@ -1,13 +1,14 @@
 package explore
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"patchbay/tests/altered"
 )
 
 // TestRules removes one rule after the other from the code, and checks that the search then finds the
@@ -18,7 +19,7 @@ func TestRules(t *testing.T) {
 	}
 	for _, rule := range Rules {
 		for _, e := range rule.Edits {
-			e.without(t)
+			e.altered().Check(t)
 		}
 		if os.Getenv(varTime) == "" && !rule.Short {
 			continue
@@ -45,21 +46,12 @@ func (rule Rule) missed(t *testing.T) (found string, ok bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	overlay, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "explore.test")
-	replaced := map[string]string{}
+	edits := make([]altered.Edit, len(rule.Edits))
 	for i, e := range rule.Edits {
-		file, source := e.without(t)
-		without := filepath.Join(dir, fmt.Sprintf("without%d.go", i))
-		write(t, without, source)
-		replaced[file] = without
+		edits[i] = e.altered()
 	}
-	replace, err := json.Marshal(map[string]any{"Replace": replaced})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, overlay, string(replace))
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./tests/explore")
+	binary := filepath.Join(t.TempDir(), "explore.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", altered.Overlay(t, edits...), "-o", binary, "./tests/explore")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -70,26 +62,6 @@ func (rule Rule) missed(t *testing.T) (found string, ok bool) {
 	return string(out), err == nil
 }
 
-// without returns a file as it reads without a rule.
-func (e Edit) without(t *testing.T) (file, source string) {
-	t.Helper()
-	file, err := filepath.Abs(filepath.Join("../..", e.File))
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Count(string(raw), e.Is) != 1 {
-		t.Fatalf("%s: want exactly once: %s", e.File, e.Is)
-	}
-	return file, strings.Replace(string(raw), e.Is, e.Without, 1)
-}
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+func (e Edit) altered() altered.Edit {
+	return altered.Edit{File: e.File, Is: e.Is, Becomes: e.Without}
 }

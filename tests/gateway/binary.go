@@ -24,6 +24,17 @@ var Binary = sync.OnceValues(func() (string, error) { return build() })
 // stepping builds the gateway with a clock that tests can set.
 var stepping = sync.OnceValues(func() (string, error) { return build("-tags", "clockstep") })
 
+// Altered builds a gateway whose clock tests can set, with further flags of go build.
+func Altered(t testing.TB, flags ...string) (path string) {
+	t.Helper()
+	path, err := build(append([]string{"-tags", "clockstep"}, flags...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(path)) })
+	return path
+}
+
 func build(more ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "patchbay")
 	if err != nil {

@@ -1,5 +1,6 @@
 // Package catchermail stores mail as files instead of sending it, for testing. The files
-// hold what a mail server would have received.
+// hold what a mail server would have received. About mail to addresses of TestDomain it reports events
+// by webhook, as a provider does.
 package catchermail
 
 import (
@@ -27,14 +28,17 @@ type Options struct {
 	Name string // the configured name
 	Path string // the directory, which is created if it does not exist
 	Keep int    // number of newest messages kept
+	// Events are needed to report events. Nil means that none are reported.
+	Events *EventOptions
 }
 
 // Catcher stores mail.
 type Catcher struct {
 	Options
-	mu    sync.Mutex
-	names []string // of the files, oldest first
-	next  int64    // number of the next file
+	courier *courier // nil without Events
+	mu      sync.Mutex
+	names   []string // of the files, oldest first
+	next    int64    // number of the next file
 }
 
 const extension = ".eml"
@@ -46,6 +50,9 @@ func New(o Options) (*Catcher, error) {
 		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
 	}
 	c := &Catcher{Options: o, next: 1}
+	if o.Events != nil {
+		c.courier = &courier{EventOptions: *o.Events}
+	}
 	for _, e := range entries { // sorted by name, and so by number
 		if n, ok := number(e.Name()); ok {
 			c.names = append(c.names, e.Name())
@@ -102,6 +109,9 @@ func (c *Catcher) Send(ctx context.Context, m email.Message) (email.Receipt, err
 		return email.Receipt{}, err
 	}
 	c.prune(name)
+	if c.courier != nil {
+		c.courier.add(c.happenings(m, name)...)
+	}
 	return email.Receipt{Reference: name}, nil
 }
 
@@ -228,8 +238,12 @@ var Provider = provider.Mail{
 	Type: setting.Type{Name: "catcher", Simulated: true, Settings: func() any { return &Settings{Path: "data/mail", Keep: 1000} }},
 	New: func(e provider.Environment) (ports.Mailer, error) {
 		s := e.Settings.(*Settings)
-		return New(Options{Name: e.Name, Path: s.Path, Keep: s.Keep})
+		return New(Options{
+			Name: e.Name, Path: s.Path, Keep: s.Keep,
+			Events: &EventOptions{Endpoint: e.Endpoint, Secret: e.Secrets[0].Reveal(), Clock: e.Clock, IDs: e.IDs, Log: e.Log},
+		})
 	},
+	Webhooks: provider.Webhooks[provider.MailHook]{Format: "catcher", New: NewHook},
 }
 
 // Settings are those of a catcher.
@@ -248,6 +262,9 @@ func (s *Settings) Check() (path, text string) {
 	}
 	return "", ""
 }
+
+// Signing implements setting.Signs. The secret is one of this installation.
+func (s *Settings) Signing() (key string, secrets []setting.Secret) { return "", nil }
 
 // Place implements setting.Placed.
 func (s *Settings) Place() string { return s.Path }

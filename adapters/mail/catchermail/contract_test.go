@@ -10,6 +10,7 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
+	t.Run("verifier", verifierContract)
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()
 		mailtest.Run(t, func(t *testing.T) mailtest.Harness {

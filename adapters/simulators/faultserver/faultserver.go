@@ -101,7 +101,7 @@ func (s *Server) Resume() {
 	if s.http != nil {
 		return
 	}
-	listener, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", s.address)
+	listener, err := Listen(s.t.Context(), s.address)
 	if err != nil {
 		s.t.Errorf("faultserver: %v", err)
 		return

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"patchbay/adapters/simulators/faultserver"
 )
@@ -227,4 +229,32 @@ func TestConnectionsAreCounted(t *testing.T) {
 	if n := server.Connections(); n != 2 {
 		t.Errorf("%d, where it was closed once, want 2", n)
 	}
+}
+
+// TestListenWaitsForCopiesOfAListener checks what happens while another process is started: it has a
+// copy of the listener for a moment.
+func TestListenWaitsForCopiesOfAListener(t *testing.T) {
+	t.Parallel()
+	address, release, err := faultserver.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	first, err := faultserver.Listen(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := first.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { _ = copied.Close() })
+	again, err := faultserver.Listen(t.Context(), address)
+	if err != nil {
+		t.Fatalf("while there is a copy: error %v, want none", err)
+	}
+	_ = again.Close()
 }

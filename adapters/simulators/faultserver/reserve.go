@@ -1,10 +1,33 @@
 package faultserver
 
 import (
+	"context"
+	"errors"
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 )
+
+// copiesLast is longer than a process that is being started has copies of this one's files.
+const copiesLast = 10 * time.Second
+
+// Listen listens on an address that Reserve has bound. Until a process that this one starts executes its
+// program it has a copy of each open file, also of a listener that is closed here meanwhile: then Listen
+// tries again.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	for began := time.Now(); ; {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Since(began) > copiesLast {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
 
 // Reserve binds a free loopback port without listening on it, so that no other process gets the
 // port while connections are refused.

@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Message is a message that a provider has accepted.
@@ -16,7 +17,8 @@ type Message struct {
 	Reference string            // the provider's id of the message
 	Variables map[string]string // what the provider stores with it and includes in its events
 	Tags      []string
-	Tracking  string // on or off if the request says so, of opens and clicks
+	Tracking  string    // on or off if the request says so, of opens and clicks
+	At        time.Time // when it was delivered
 	// Template is the provider's template from which the message is made, nil if there is none. Raw
 	// contains what it says, unless the provider takes every template because it stores none.
 	Template *Template
@@ -45,6 +47,7 @@ func (m *Mailbox) Deliver(l Message) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	l.At = time.Now()
 	m.mail = append(m.mail, l)
 	return nil
 }

@@ -130,11 +130,16 @@ func (f fields) checkMIME() (wrong string) {
 		return "message parameter is missing"
 	}
 	for _, one := range f.values["to"] {
-		if a, err := mail.ParseAddress(one); err != nil || a.Address != one || !isASCII(one) {
+		if a, err := mail.ParseAddress(one); err != nil || a.Name != "" || written(a) != one || !isASCII(one) {
 			return badAddress("to")
 		}
 	}
 	return headers(f.files["message"][0].content)
+}
+
+// written returns an address without its name. A local part that needs quotes has them.
+func written(a *mail.Address) string {
+	return strings.Trim((&mail.Address{Address: a.Address}).String(), "<>")
 }
 
 func isASCII(text string) bool {

@@ -83,7 +83,7 @@ func (f fields) addresses(name string) (all []email.Address, ok bool) {
 			if !isASCII(a.Address) {
 				return nil, false
 			}
-			all = append(all, email.Address{Email: a.Address, Name: a.Name})
+			all = append(all, email.Address{Email: written(a), Name: a.Name})
 		}
 	}
 	return all, true

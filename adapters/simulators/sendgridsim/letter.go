@@ -238,10 +238,15 @@ func (p personalization) everybody() []string {
 func (m party) check() *wrong {
 	parsed, err := mail.ParseAddress(m.Email)
 	ascii := strings.IndexFunc(m.Email, func(r rune) bool { return r > 127 }) < 0
-	if err != nil || parsed.Address != m.Email || !ascii {
+	if err != nil || parsed.Name != "" || written(parsed) != m.Email || !ascii {
 		return &wrong{"Does not contain a valid address.", "email"}
 	}
 	return nil
+}
+
+// written returns an address without its name. A local part that needs quotes has them.
+func written(a *mail.Address) string {
+	return strings.Trim((&mail.Address{Address: a.Address}).String(), "<>")
 }
 
 func (m party) address() email.Address { return email.Address{Email: m.Email, Name: m.Name} }

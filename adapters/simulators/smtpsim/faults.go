@@ -31,6 +31,9 @@ type Command struct {
 type Fault struct {
 	At    Step
 	Match string // what the command's line contains; empty for any line
+	// When decides at each step that matches otherwise whether the fault applies. It may be nil, and
+	// must not use the server.
+	When func() bool
 	// After means that the server does what it is asked, and the fault replaces its answer. Otherwise
 	// the server does nothing.
 	After    bool
@@ -39,7 +42,7 @@ type Fault struct {
 }
 
 func (f Fault) matches(at Step, line string) bool {
-	return f.At == at && strings.Contains(line, f.Match)
+	return f.At == at && strings.Contains(line, f.Match) && (f.When == nil || f.When())
 }
 
 // Mishap is what happens instead of an answer.

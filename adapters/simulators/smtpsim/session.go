@@ -58,6 +58,11 @@ func (s *session) Data(r io.Reader) error {
 	if err := s.sim.Deliver(mailbox.Message{Raw: raw, To: s.to, Reference: id}); err != nil {
 		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "the message cannot be read"}
 	}
+	if applies && !f.Mishap.honest {
+		s.sim.mu.Lock()
+		s.sim.replaced = append(s.sim.replaced, id)
+		s.sim.mu.Unlock()
+	}
 	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "Ok: queued as " + id}
 }
 

@@ -63,6 +63,7 @@ type Sim struct {
 	listener net.Listener // nil while connections are refused
 	conns    []*conn
 	faults   []Fault
+	replaced []string      // references of messages, see Replaced
 	healed   chan struct{} // closed by Heal, which releases conversations that hang
 	all      sync.WaitGroup
 }
@@ -136,7 +137,7 @@ func (s *Sim) Resume() {
 	if s.listener != nil {
 		return
 	}
-	l, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", s.address)
+	l, err := faultserver.Listen(s.t.Context(), s.address)
 	if err != nil {
 		s.t.Errorf("smtpsim: %v", err)
 		return
@@ -183,6 +184,14 @@ func (s *Sim) Commands() []Command {
 		all = append(all, c.commands...)
 	}
 	return all
+}
+
+// Replaced returns the references of the delivered messages whose answer a fault at the step Message
+// has replaced.
+func (s *Sim) Replaced() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.replaced)
 }
 
 // Connections counts the connections so far.

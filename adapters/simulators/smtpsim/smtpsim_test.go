@@ -191,3 +191,54 @@ func TestHealReleasesWhatHangs(t *testing.T) {
 		t.Errorf("after Heal: error %v, want none", err)
 	}
 }
+
+func TestAFaultAppliesWhenItSaysSo(t *testing.T) {
+	t.Parallel()
+	s := smtpsim.Start(t, smtpsim.Options{Open: true})
+	asked := 0
+	s.Inject(smtpsim.Fault{
+		At: smtpsim.Rcpt, Match: "eve@", Standing: true, Mishap: smtpsim.Says("450 4.2.1 Try again"),
+		When: func() bool { asked++; return asked == 2 },
+	})
+	c := dial(t, s)
+	for n, want := range []int{0, 450, 0} {
+		err := hand(c, "ada@example.com", "eve@example.com")
+		if want == 0 && err != nil {
+			t.Errorf("message %d: error %v, want none", n, err)
+		}
+		if want != 0 {
+			wantReply(t, err, want)
+			if err := c.Reset(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if asked != 3 {
+		t.Errorf("it was asked %d times, want 3: once for each RCPT of eve", asked)
+	}
+}
+
+func TestReplacedNamesTheMessagesWhoseAnswerAFaultReplaced(t *testing.T) {
+	t.Parallel()
+	s := smtpsim.Start(t, smtpsim.Options{Open: true})
+	began := time.Now()
+	for _, fault := range []smtpsim.Fault{
+		{At: smtpsim.Message, After: true, Mishap: smtpsim.Resets()},
+		{At: smtpsim.Message, After: true, Mishap: smtpsim.AnswersAndCloses()},
+		{At: smtpsim.Message, Mishap: smtpsim.Resets()},
+		{At: smtpsim.Quit, Mishap: smtpsim.Closes()},
+	} {
+		s.Inject(fault)
+		_ = hand(dial(t, s), "ada@example.com") // it fails, or not, as the fault says
+	}
+	all := s.Messages()
+	if len(all) != 3 {
+		t.Fatalf("%d messages are delivered, want 3", len(all))
+	}
+	if got, want := s.Replaced(), []string{all[0].Reference}; !slices.Equal(got, want) {
+		t.Errorf("Replaced = %v, want %v: the first alone", got, want)
+	}
+	if at := all[0].At; at.Before(began) || at.After(time.Now()) {
+		t.Errorf("the first was delivered at %s, want a time since %s", at, began)
+	}
+}
