@@ -135,6 +135,8 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodGet, "/api/emails/:id/content", scopeContent, jsonLimit, s.getContent, "personalization")
 	s.handle(fiber.MethodGet, "/api/emails/:id/attachments/:number", scopeContent, jsonLimit, s.getAttachment)
 	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, withBody(s.retryEmail))
+	s.handle(fiber.MethodPost, "/api/emails/retry", "emails:write", jsonLimit, withBody(s.retryEmails))
+	s.handle(fiber.MethodPost, "/api/emails/:id/reschedule", "emails:write", jsonLimit, withBody(s.rescheduleEmail))
 	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelEmail))
 	s.handle(fiber.MethodPost, "/api/suppressions", "suppressions:write", jsonLimit, withBody(s.addSuppression))
 	s.handle(fiber.MethodGet, "/api/suppressions", "suppressions:read", jsonLimit, withPage(s.listSuppressions), "email", "cursor", "limit")

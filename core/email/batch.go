@@ -50,6 +50,9 @@ type BatchDraft struct {
 	Delivery         Delivery
 	Category         Category
 	Keeping          Keeping
+	Tracking         Tracking
+	ExpiresAt        time.Time
+	HTMLOnly         bool
 }
 
 // MaxPersonalizations is how many personalizations a batch may have.

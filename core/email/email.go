@@ -61,7 +61,9 @@ type Message struct {
 	ReplyTo []Address `json:"replyTo,omitempty"`
 	Subject string    `json:"subject"`
 	HTML    string    `json:"html,omitempty"`
-	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none
+	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none, unless HTMLOnly
+	// HTMLOnly means that a message, or a copy, without a text is sent without one.
+	HTMLOnly bool `json:"htmlOnly,omitempty"`
 	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
 	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
 	TemplateID   string            `json:"templateId,omitempty"`
@@ -85,11 +87,16 @@ type Message struct {
 	Splitting bool `json:"splitting,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
-	Parts    int       `json:"parts,omitempty"`
-	SendAt   time.Time `json:"sendAt,omitzero"`
-	Delivery Delivery  `json:"delivery"`
-	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
-	Keeping  Keeping   `json:"content,omitempty"`  // empty means Keep
+	Parts  int       `json:"parts,omitempty"`
+	SendAt time.Time `json:"sendAt,omitzero"`
+	// ExpiresAt is when the message is not worth sending any more; the zero time for never.
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	// NextAttempt is when the message is tried next, while it waits for that; otherwise the zero time.
+	NextAttempt time.Time `json:"-"`
+	Delivery    Delivery  `json:"delivery"`
+	Tracking    Tracking  `json:"tracking,omitempty"`
+	Category    Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
+	Keeping     Keeping   `json:"content,omitempty"`  // empty means Keep
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.
 	MessageID string `json:"messageId"`

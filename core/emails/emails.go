@@ -62,8 +62,8 @@ type Options struct {
 	Rates map[string]Rate
 	// HeldBack counts messages that a provider did not get because of its Rate. It may be nil.
 	HeldBack func(provider string)
-	// Retention is how long the text and the files of a message are kept after it was accepted,
-	// once it no longer waits to be sent; 0 means forever.
+	// Retention is how long the text and the files of a message are kept after it was accepted, or was
+	// due, once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
 	Names     Names  // makes the ids of messages accepted under idempotency keys
 	Owner     string // identifies this process; unique among those that share the journal
@@ -165,6 +165,9 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if err := s.checkMailboxes(d); err != nil {
 		return email.Message{}, false, err
 	}
+	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
+		return s.replayDespite(ctx, key, err)
+	}
 	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
@@ -208,9 +211,9 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {
 	m := email.Message{
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
-		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
-		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
-		Category: cmp.Or(d.Category, email.Transactional), Keeping: d.Keeping,
+		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, HTMLOnly: d.HTMLOnly, Headers: d.ThreadedHeaders(),
+		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, ExpiresAt: d.ExpiresAt, Delivery: d.Delivery,
+		Category: cmp.Or(d.Category, email.Transactional), Keeping: d.Keeping, Tracking: d.Tracking,
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
@@ -221,7 +224,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Delivery == "" {
 		m.Delivery = s.Delivery
 	}
-	if m.Text == "" && m.HTML != "" {
+	if m.Text == "" && m.HTML != "" && !m.HTMLOnly {
 		m.Text = s.Text.Text(m.HTML)
 	}
 	if m.MessageID = d.MessageID; m.MessageID == "" {

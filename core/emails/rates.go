@@ -286,7 +286,7 @@ func (s *Service) otherOpening(m email.Message, provider string, until time.Time
 
 // inOrder returns a time shortly after the given one, the sooner the older a message is.
 func inOrder(at time.Time, age time.Duration) time.Time {
-	const oldest = email.MaxAhead
+	const oldest = 3 * day
 	return at.Add(time.Duration(float64(time.Second) * (1 - float64(min(age, oldest))/float64(oldest))))
 }
 

@@ -66,6 +66,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	}
 	st.published, st.events, st.newParts, st.parts = m.Status, nil, nil, m.Parts
 	st.reindex, r.Terms = false, nil
+	m.NextAttempt = nextAttempt(m, r)
 	s.logChange(ctx, before, st)
 	return nil
 }
@@ -104,6 +105,8 @@ func (s *Service) statusEvent(m *email.Message, now email.Status) event.Event {
 	data := map[string]any{"status": m.Status}
 	if last := m.LastAttempt(); last.Provider != "" {
 		data["provider"] = last.Provider
+	} else if last.Code != "" {
+		data["code"] = last.Code
 	}
 	raw, _ := json.Marshal(data) // strings always encode
 	return event.Event{
@@ -148,7 +151,7 @@ func (s *Service) retryAt(st *stored, due time.Time) {
 func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.message.Status = email.Queued
 	s.stampRestore(&st.message)
-	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
+	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
 }
 
 // maxListed is the number of bytes of text and files that a message may keep in the body of its
@@ -237,6 +240,7 @@ func decode(r ports.Record) (stored, error) {
 		}
 		rest.put(&m)
 	}
+	m.NextAttempt = nextAttempt(&m, &r)
 	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }
 

@@ -168,6 +168,9 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 // than to wait for the next repeat of its last attempt. Another one must be able to carry it now.
 func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	last := st.message.LastAttempt()
+	if isExpired(&st.message, s.Clock.Now()) { // no other is asked any more; this one may still say what became of it
+		return false
+	}
 	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
 		return false
 	}

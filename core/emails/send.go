@@ -76,6 +76,9 @@ func earliestDue(m email.Message) time.Time {
 // send tries the next provider if that is the one whose place this goroutine holds, and decides
 // what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
+	if s.expire(ctx, &st) {
+		return
+	}
 	release, ok := s.memory[at].acquire(ctx, &st.message)
 	if !ok {
 		s.waitForMemory(ctx, &st, at)
@@ -100,7 +103,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	}
 	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
-		s.addNoProvider(&st)
+		s.addUntried(&st, errNoProvider)
 		s.postpone(ctx, &st)
 		return
 	}
@@ -121,7 +124,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.postpone(ctx, &st)
 		return
 	}
-	if !s.takeRoom(ctx, &st, at) {
+	if s.expire(ctx, &st) || !s.takeRoom(ctx, &st, at) { // what was done since the first check may have taken its time
 		return
 	}
 	id, err := s.beginAttempt(ctx, &st, at)
@@ -214,13 +217,6 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	}
 	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
 	s.wait(st, o, after)
-}
-
-// addNoProvider records that no provider can carry the message, as an attempt without a provider.
-func (s *Service) addNoProvider(st *stored) {
-	a := email.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
-	setOutcome(&a, outcome{err: errNoProvider}, a.StartedAt)
-	st.message.Attempts = append(st.message.Attempts, a)
 }
 
 // postpone schedules a retry for a message that was not tried.

@@ -141,7 +141,7 @@ func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
 		return err
 	}
 	content.Subject = cmp.Or(content.Subject, m.Subject)
-	if content.Text == "" && content.HTML != "" {
+	if content.Text == "" && content.HTML != "" && !m.HTMLOnly {
 		content.Text = s.Text.Text(content.HTML)
 	}
 	p.Content = content

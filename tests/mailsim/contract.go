@@ -63,7 +63,7 @@ func ContractWith(t *testing.T, traits Traits, faults map[mailtest.Fault]faultse
 			Connections: provider.Connections,
 			Kept: func() (all []mailtest.Kept) {
 				for _, l := range provider.Messages() {
-					kept := mailtest.Kept{To: l.To, Variables: l.Variables}
+					kept := mailtest.Kept{To: l.To, Variables: l.Variables, Tracking: l.Tracking}
 					if l.Template != nil {
 						kept.Template, kept.Data = l.Template.Name, l.Template.Variables
 					}

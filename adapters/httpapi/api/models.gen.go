@@ -34,6 +34,9 @@ const (
 	Strong GetUserParamsPatchbayConsistency = "strong"
 )
 
+// Address ada@example.com, Ada <ada@example.com>, or an object.
+type Address = StringOrMailbox
+
 // AmountRequest defines model for AmountRequest.
 type AmountRequest struct {
 	// Amount In the minor units of ISO 4217. All that is left where absent.
@@ -107,12 +110,15 @@ type BatchEmailRequest struct {
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
+	// ExpiresAt When it is not worth sending any more: what no provider has taken by then fails with the code expired.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+
 	// From Where absent the configured address.
-	From             string            `json:"from,omitempty,omitzero"`
+	From             Address           `json:"from,omitempty,omitzero"`
 	Metadata         Metadata          `json:"metadata,omitempty,omitzero"`
 	Personalizations []Personalization `json:"personalizations"`
 
-	// SendAt At most 72 hours ahead.
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Used where the template has none.
@@ -121,6 +127,12 @@ type BatchEmailRequest struct {
 
 	// TemplateId A template, by its name here or at the providers.
 	TemplateId string `json:"template_id"`
+
+	// TextFromHtml false: where the template has no text, the emails go out as html alone.
+	TextFromHtml *bool `json:"textFromHtml,omitempty,omitzero"`
+
+	// Tracking Whether the provider tracks who opens it and clicks its links; say false for codes to log in. Where absent, what the provider's account does. A provider that cannot be told is asked only if its configuration says that its account does the same.
+	Tracking *bool `json:"tracking,omitempty,omitzero"`
 }
 
 // Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
@@ -162,13 +174,13 @@ type EmailRequest struct {
 	Attachments []Attachment `json:"attachments,omitempty,omitzero"`
 
 	// Bcc See to for the limit of all recipients.
-	Bcc []string `json:"bcc,omitempty,omitzero"`
+	Bcc []Address `json:"bcc,omitempty,omitzero"`
 
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
 	Category Category `json:"category,omitempty,omitzero"`
 
 	// Cc See to for the limit of all recipients.
-	Cc []string `json:"cc,omitempty,omitzero"`
+	Cc []Address `json:"cc,omitempty,omitzero"`
 
 	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
 	Content Keeping `json:"content,omitempty,omitzero"`
@@ -176,14 +188,23 @@ type EmailRequest struct {
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
-	// From Where absent the configured address.
-	From     string            `json:"from,omitempty,omitzero"`
-	Headers  map[string]string `json:"headers,omitempty,omitzero"`
-	Html     string            `json:"html,omitempty,omitzero"`
-	Metadata Metadata          `json:"metadata,omitempty,omitzero"`
-	ReplyTo  []string          `json:"replyTo,omitempty,omitzero"`
+	// ExpiresAt When it is not worth sending any more: what no provider has taken by then fails with the code expired.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
 
-	// SendAt At most 72 hours ahead.
+	// From Where absent the configured address.
+	From    Address           `json:"from,omitempty,omitzero"`
+	Headers map[string]string `json:"headers,omitempty,omitzero"`
+	Html    string            `json:"html,omitempty,omitzero"`
+
+	// InReplyTo The messageId of the email that this one answers, with or without angle brackets.
+	InReplyTo string   `json:"inReplyTo,omitempty,omitzero"`
+	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
+
+	// References The ids of the emails of the thread, the oldest first. Where absent inReplyTo. Those that do not fit on one line are left out, from the second on.
+	References []string  `json:"references,omitempty,omitzero"`
+	ReplyTo    []Address `json:"replyTo,omitempty,omitzero"`
+
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Required without templateId.
@@ -199,8 +220,14 @@ type EmailRequest struct {
 	// Text Derived from html where absent.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// To ada@example.com or Ada <ada@example.com>. All of them see each other. to, cc and bcc take at most 1000 recipients together.
-	To []string `json:"to"`
+	// TextFromHtml false: an email without text goes out as html alone.
+	TextFromHtml *bool `json:"textFromHtml,omitempty,omitzero"`
+
+	// To All of them see each other. to, cc and bcc take at most 1000 recipients together.
+	To []Address `json:"to"`
+
+	// Tracking Whether the provider tracks who opens it and clicks its links; say false for codes to log in. Where absent, what the provider's account does. A provider that cannot be told is asked only if its configuration says that its account does the same.
+	Tracking *bool `json:"tracking,omitempty,omitzero"`
 }
 
 // EmptyRequest defines model for EmptyRequest.
@@ -280,10 +307,17 @@ type Message struct {
 	Delivery  string    `json:"delivery"`
 
 	// ErasedAt When what it said, and the person's address, were taken out of it.
-	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
-	From     string    `json:"from"`
-	Id       string    `json:"id"`
-	Metadata Metadata  `json:"metadata,omitempty,omitzero"`
+	ErasedAt  time.Time `json:"erasedAt,omitempty,omitzero"`
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+	From      string    `json:"from"`
+	Id        string    `json:"id"`
+
+	// MessageId Its Message-ID, as headers have it: what the inReplyTo of an answer takes. Absent where no email has it, being split.
+	MessageId string   `json:"messageId,omitempty,omitzero"`
+	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
+
+	// NextAttemptAt When a provider is asked next, while it waits for that.
+	NextAttemptAt time.Time `json:"nextAttemptAt,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention, or by content.
 	PurgedAt   time.Time   `json:"purgedAt,omitempty,omitzero"`
@@ -298,9 +332,12 @@ type Message struct {
 	Tags    []string `json:"tags,omitempty,omitzero"`
 
 	// TemplateId The template it was made from.
-	TemplateId string    `json:"templateId,omitempty,omitzero"`
-	To         []string  `json:"to"`
-	UpdatedAt  time.Time `json:"updatedAt"`
+	TemplateId string   `json:"templateId,omitempty,omitzero"`
+	To         []string `json:"to"`
+
+	// Tracking As the request said; absent where it did not.
+	Tracking  *bool     `json:"tracking,omitempty,omitzero"`
+	UpdatedAt time.Time `json:"updatedAt"`
 }
 
 // MessageAttempt defines model for MessageAttempt.
@@ -317,7 +354,7 @@ type MessageAttempt struct {
 	// Outcome rejected_message: no provider would take it. refused_here: this provider does not take it, such as one where its sender is not verified; another may.
 	Outcome string `json:"outcome"`
 
-	// Provider Empty where no configured provider could carry it; the code is no_provider then.
+	// Provider Empty where none was asked: no configured provider could carry it (the code is no_provider), or it was not worth sending any more (expired).
 	Provider  string    `json:"provider"`
 	Reference string    `json:"reference,omitempty,omitzero"`
 	StartedAt time.Time `json:"startedAt"`
@@ -592,6 +629,12 @@ type RefundList struct {
 	Data []Refund `json:"data"`
 }
 
+// RescheduleRequest defines model for RescheduleRequest.
+type RescheduleRequest struct {
+	// SendAt As that of EmailRequest; one that is past means now.
+	SendAt time.Time `json:"sendAt"`
+}
+
 // Resolution What a person saw at the provider.
 type Resolution struct {
 	// Note What was seen. It is kept with the payment.
@@ -602,6 +645,40 @@ type Resolution struct {
 
 	// Verdict executed: the provider has done what was asked. It is read there. not_executed: it has not, and never will: a payment that was to be made is canceled, anything else may be asked for again. noted: nothing is unknown, and what needed a person has been looked at.
 	Verdict string `json:"verdict"`
+}
+
+// RetryRequest defines model for RetryRequest.
+type RetryRequest struct {
+	// Before Those accepted before.
+	Before time.Time `json:"before,omitempty,omitzero"`
+
+	// Code Of the last attempt.
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the call before.
+	Cursor string `json:"cursor,omitempty,omitzero"`
+
+	// Limit How many are retried at most.
+	Limit *int `json:"limit,omitempty,omitzero"`
+
+	// Provider Of the last attempt, as configured.
+	Provider string `json:"provider,omitempty,omitzero"`
+
+	// Since Those accepted then or later.
+	Since  time.Time `json:"since,omitempty,omitzero"`
+	Status string    `json:"status"`
+}
+
+// RetryResult defines model for RetryResult.
+type RetryResult struct {
+	// NextCursor Absent where there are no more.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+
+	// Retried How many are queued again.
+	Retried int `json:"retried"`
+
+	// Skipped How many cannot be: they were erased, have expired or lost their text, or have changed meanwhile.
+	Skipped int `json:"skipped"`
 }
 
 // Review Why a person must look at a payment, and what was found.
@@ -1019,8 +1096,14 @@ type SendBatchJSONRequestBody = BatchEmailRequest
 // CancelBatchJSONRequestBody defines body for CancelBatch for application/json ContentType.
 type CancelBatchJSONRequestBody = EmptyRequest
 
+// RetryEmailsJSONRequestBody defines body for RetryEmails for application/json ContentType.
+type RetryEmailsJSONRequestBody = RetryRequest
+
 // CancelEmailJSONRequestBody defines body for CancelEmail for application/json ContentType.
 type CancelEmailJSONRequestBody = EmptyRequest
+
+// RescheduleEmailJSONRequestBody defines body for RescheduleEmail for application/json ContentType.
+type RescheduleEmailJSONRequestBody = RescheduleRequest
 
 // RetryEmailJSONRequestBody defines body for RetryEmail for application/json ContentType.
 type RetryEmailJSONRequestBody = EmptyRequest

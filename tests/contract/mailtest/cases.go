@@ -50,6 +50,11 @@ var cases = []suite.Case[Harness]{
 		Run:  headers,
 	},
 	{
+		Name: "the headers of a thread",
+		Doc:  "In-Reply-To and a References of 900 characters arrive with all their ids, not encoded, on lines of at most 998 characters, or are refused with Unsupported if Headers is not declared.",
+		Run:  thread,
+	},
+	{
 		Name: "a line break adds no header",
 		Doc:  "A line break in subject or name is refused with Invalid, or does not add a header.",
 		Run:  injection,

@@ -123,6 +123,27 @@ func headers(t *testing.T, h Harness) {
 	}
 }
 
+func thread(t *testing.T, h Harness) {
+	ids := make([]string, 10)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("<%060d=?utf-8?q?%d?=@mail.example>", i, i)
+	}
+	m := message()
+	m.Headers = email.Draft{InReplyTo: ids[9], References: ids}.ThreadedHeaders()
+	if !h.Mailer.Features().Headers {
+		wantUnsupported(t, h, m)
+		return
+	}
+	got, _ := send(t, h, m)
+	suite.Equal(t, "In-Reply-To", strings.Fields(got.Header.Get("In-Reply-To")), ids[9:])
+	suite.Equal(t, "References", strings.Fields(got.Header.Get("References")), ids)
+	for line := range bytes.Lines(h.Delivered(t)[0]) {
+		if len(line) > 998+len("\r\n") {
+			t.Errorf("line of %d bytes, want at most 998: %s", len(line), line)
+		}
+	}
+}
+
 // Messages are validated before they reach a mailer. Even if a check is missing, the adapter must
 // not add a header.
 func injection(t *testing.T, h Harness) {
