@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/anishathalye/porcupine v1.3.1
+	github.com/aws/aws-sdk-go-v2 v1.48.0
 	github.com/emersion/go-message v0.18.2
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
 	github.com/emersion/go-smtp v0.26.0
@@ -39,6 +40,8 @@ require (
 	golang.org/x/net v0.62.0
 	modernc.org/sqlite v1.62.0
 )
+
+require github.com/aws/smithy-go v1.28.9 // indirect
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

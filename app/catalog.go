@@ -8,6 +8,7 @@ import (
 	"patchbay/adapters/mail/mailgunmail"
 	"patchbay/adapters/mail/resendmail"
 	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/mail/sesmail"
 	"patchbay/adapters/mail/smtpmail"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/payments/stripepay"
@@ -30,6 +31,7 @@ var catalogue = []setting.Described{
 	sendgridmail.Provider,
 	mailgunmail.Provider,
 	resendmail.Provider,
+	sesmail.Provider,
 	smtpmail.Provider,
 }
 

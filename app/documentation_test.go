@@ -294,6 +294,10 @@ func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 			environ = append(environ, "SENDGRID_WEBHOOK_KEY="+publicKey)
 			continue
 		}
+		if name[1] == "SES_TOPIC" {
+			environ = append(environ, "SES_TOPIC=arn:aws:sns:eu-west-1:123456789012:ses-events")
+			continue
+		}
 		if name[1] == "RESEND_WEBHOOK_SECRET" {
 			environ = append(environ, "RESEND_WEBHOOK_SECRET=whsec_dGVzdA==")
 			continue
@@ -305,8 +309,8 @@ func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 		environ = append(environ, name[1]+"="+value)
 	}
 	c, err := app.Load(file, environ)
-	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 3 {
-		t.Errorf("error = %v, configuration = %+v, want two payment and three mail providers", err, c)
+	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 4 {
+		t.Errorf("error = %v, configuration = %+v, want two payment and four mail providers", err, c)
 	}
 }
 
@@ -328,7 +332,7 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	}
 	environ := []string{
 		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_live_1", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
-		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "RESEND_API_KEY=re_test", "RESEND_WEBHOOK_SECRET=whsec_dGVzdA==", "SMTP_PASSWORD=test", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
+		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "RESEND_API_KEY=re_test", "RESEND_WEBHOOK_SECRET=whsec_dGVzdA==", "SES_ACCESS_KEY_ID=AKIATEST", "SES_SECRET_ACCESS_KEY=test", "SES_SESSION_TOKEN=test", "SMTP_PASSWORD=test", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
 	}
 	if _, err := app.Load(file, environ); err != nil {
 		t.Error(err)

@@ -84,9 +84,9 @@ func newSMTP(c *config.Config, u useCases, s environment) (*smtpapi.Server, erro
 }
 
 // newOperations returns what an operator may do with the store.
-func newOperations(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, suppressed *suppressions.Service, store Storage, f fallback, s environment) adminapi.Service {
+func newOperations(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, suppressed *suppressions.Service, mail *emails.Service, store Storage, f fallback, s environment) adminapi.Service {
 	o := adminapi.Service{
-		APIKeys: keys, PersonalData: people, Payments: pay, Suppressions: suppressed,
+		APIKeys: keys, PersonalData: people, Payments: pay, Suppressions: suppressed, Emails: mail,
 		Storage: func(ctx context.Context) adminapi.Storage { return f.status(ctx, c, store) },
 		PutBack: func(ctx context.Context, record string) error {
 			return setbacksOf(store, f).putBack(ctx, record, s.clock.Now())

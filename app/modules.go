@@ -194,6 +194,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailers []por
 		under.calls = append(under.calls, bounded.Underway)
 		mailers = append(mailers, senders(c).Wrap(staging(c).Wrap(bounded)))
 		s.metrics.AddMailEvents(name, emails.Results()...)
+		s.metrics.Add(name, heldBack)
 		if catches, ok := mailer.(*catchermail.Catcher); ok && catcher == nil {
 			catcher = catches
 		}
@@ -248,8 +249,8 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	return emails.New(emails.Options{
 		Templates: templates, Renderer: renderer, MIME: mimeread.Reader{},
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		Staging: staging(c), Senders: senders(c), From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
+		Staging: staging(c), Senders: senders(c), Rates: rates(c), HeldBack: func(provider string) { s.metrics.Decided(provider, heldBack) }, From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
+		Names: s.messageNames(), TermSecret: s.secrets.For("what mail is found by"), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }
@@ -258,6 +259,23 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 func staging(c *config.Config) emails.Staging {
 	to, _ := email.ParseAddress(c.Mail.RedirectTo) // checked by the configuration; empty means none
 	return emails.Staging{Sandbox: c.Mail.Sandbox, RedirectTo: to, Allowed: c.Mail.AllowedRecipients}
+}
+
+// rates returns the limits of the mail providers.
+func rates(c *config.Config) map[string]emails.Rate {
+	all := map[string]emails.Rate{}
+	for _, name := range c.Mail.Providers {
+		r := c.Provider[name].Policy.Rate
+		if r.Limit == "" && r.WarmUp.FirstDay == 0 {
+			continue
+		}
+		most, per := r.Limit.Split()
+		all[name] = emails.Rate{
+			Most: most, Per: per, Waits: r.Then == config.ThenWait,
+			WarmUp: emails.WarmUp{Begins: r.WarmUp.Begins.Begins(), FirstDay: r.WarmUp.FirstDay, Growth: r.WarmUp.Growth},
+		}
+	}
+	return all
 }
 
 func senders(c *config.Config) emails.Senders {

@@ -41,6 +41,9 @@ func storeDeadline(c *config.Config) time.Duration {
 // decisions are the decisions about a call that are counted.
 var decisions = []string{string(resilience.Retried), string(resilience.Spared), string(resilience.Skipped), string(resilience.Overloaded), string(resilience.Refusing)}
 
+// heldBack is the decision about an email that a provider does not get because of its rate.
+const heldBack = "held_back"
+
 var breakers = map[resilience.Decision]metrics.State{resilience.Opened: metrics.Open, resilience.Probing: metrics.Probing, resilience.Closed: metrics.Closed}
 
 // measure updates the metrics for an event at a provider.

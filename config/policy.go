@@ -18,7 +18,27 @@ type Policy struct {
 	RetryBudget int           `config:"retry_budget"` // percent
 	Breaker     Breaker       `config:"breaker"`
 	Bulkhead    int           `config:"bulkhead"`
+	Rate        Rate          `config:"rate"` // of mail providers
 }
+
+// Rate limits how many recipients a mail provider is given.
+type Rate struct {
+	Limit  setting.Rate `config:"limit"`
+	Then   string       `config:"then"` // where what exceeds it goes: next, or wait
+	WarmUp WarmUp       `config:"warm_up"`
+}
+
+// WarmUp is a limit for each day that grows.
+type WarmUp struct {
+	Begins   setting.Date `config:"begins"`
+	FirstDay int          `config:"first_day"` // recipients; 0 for no warm-up
+	Growth   int          `config:"growth"`    // percent from one day to the next
+}
+
+// ThenWait is the value of Rate.Then with which mail waits.
+const ThenWait = "wait"
+
+var standardRate = Rate{Then: "next", WarmUp: WarmUp{Growth: 100}}
 
 // Backoff is the wait between attempts.
 type Backoff struct {
@@ -40,7 +60,7 @@ func StandardPolicy() Policy {
 		Timeout: 10 * time.Second, Deadline: 30 * time.Second, Attempts: 3,
 		Backoff: Backoff{Initial: 500 * time.Millisecond, Max: 5 * time.Second}, RetryBudget: 20,
 		Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 30 * time.Second, Open: 30 * time.Second},
-		Bulkhead: 256,
+		Bulkhead: 256, Rate: standardRate,
 	}
 }
 
@@ -51,7 +71,7 @@ func StandardStoragePolicy() Policy {
 		Timeout: 2500 * time.Millisecond, Deadline: 3 * time.Second, Attempts: 2,
 		Backoff: Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond}, RetryBudget: 20,
 		Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 10 * time.Second, Open: 2 * time.Second},
-		Bulkhead: 256,
+		Bulkhead: 256, Rate: standardRate,
 	}
 }
 
@@ -96,6 +116,8 @@ func (s *source) checkPolicies(c *Config, written map[string]any) {
 		alone := StandardPolicy()
 		s.decode(path, policy, reflect.ValueOf(&alone).Elem())
 		s.checkPolicy(path, alone)
+		limits := name == string(setting.ForMail) || c.Provider[name].Type.Sort == setting.ForMail
+		s.require(limits || alone.Rate == standardRate, join(path, "rate"), "is for mail; write it in policies.mail, or in the policy of a mail provider")
 	}
 	for name, p := range c.Provider {
 		if !bounded(p) {
@@ -131,6 +153,10 @@ func (s *source) checkPolicy(path string, p Policy) {
 	duration("breaker.window", p.Breaker.Window, time.Hour)
 	duration("breaker.open", p.Breaker.Open, time.Hour)
 	number("bulkhead", p.Bulkhead, 1, 100_000)
+	s.require(p.Rate.Then == standardRate.Then || p.Rate.Then == ThenWait, join(path, "rate.then"), "must be next or wait")
+	number("rate.warm_up.first_day", p.Rate.WarmUp.FirstDay, 0, 1_000_000_000)
+	number("rate.warm_up.growth", p.Rate.WarmUp.Growth, 0, 1000)
+	s.require((p.Rate.WarmUp.Begins == "") == (p.Rate.WarmUp.FirstDay == 0), join(path, "rate.warm_up"), "needs both begins and first_day")
 }
 
 // reserved reports names that no provider may have, because policies have them.

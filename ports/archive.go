@@ -35,7 +35,7 @@ const ArchivePage = 2 << 20
 
 // Entry is one entry of a store, exactly as it is stored. One of the three fields is set.
 type Entry struct {
-	Record *Record // without Events, which are in the feed
+	Record *Record // with its Terms, and without Events, which are in the feed
 	User   *StoredUser
 	Event  *event.Event
 }
@@ -136,6 +136,9 @@ func (e Entry) Digest() (d Digest) {
 		if r.Index.Flag != "" {
 			c.texts("flag", r.Index.Flag)
 			c.times(r.Index.Flagged)
+		}
+		if len(r.Terms) > 0 {
+			c.texts(append([]string{"terms"}, r.Terms...)...)
 		}
 	case e.User != nil:
 		u := e.User

@@ -50,6 +50,7 @@ func TestADigestDependsOnEveryField(t *testing.T) {
 		"created": func(r *ports.Record) { r.Index.Created = day.Add(time.Microsecond) }, "queue": func(r *ports.Record) { r.Queue = "" },
 		"due": func(r *ports.Record) { r.Due = time.Time{} }, "owner": func(r *ports.Record) { r.Owner = "" },
 		"a byte of the body": func(r *ports.Record) { r.Body[3] ^= 1 }, "no body": func(r *ports.Record) { r.Body = nil },
+		"terms": func(r *ports.Record) { r.Terms = []string{"a", "b"} }, "other terms": func(r *ports.Record) { r.Terms = []string{"ab"} },
 		"idem with the text of its ref": func(r *ports.Record) { r.Idem, r.Ref = "ir", "" },
 	} {
 		e := aRecord()
@@ -90,6 +91,10 @@ func TestADigestIsTheSameForEqualEntries(t *testing.T) {
 	r.Record.Due, r.Record.Index.Created = day.In(time.FixedZone("x", 3600)), day.Add(999)
 	if r.Digest() != aRecord().Digest() {
 		t.Error("digests differ for the same time in another zone and with nanoseconds, want the same")
+	}
+	r = aRecord()
+	if r.Record.Terms = []string{}; r.Digest() != aRecord().Digest() {
+		t.Error("digests differ for no terms and an empty list, want the same")
 	}
 	none, empty := aUser(), aUser()
 	none.User.User.Metadata, empty.User.User.Metadata = nil, map[string]string{}

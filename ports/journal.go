@@ -25,6 +25,10 @@ type Record struct {
 	Idem  string
 	Ref   string
 	Index Index
+	// Terms are what the record is found by, beside its Index: opaque texts such as keyed hashes, up
+	// to MaxTerms of at most MaxTermBytes each, in UTF-8 without zeros. They are not read back. A save with nil leaves the
+	// stored ones as they are; any other list, also an empty one, replaces them.
+	Terms []string `json:",omitempty"`
 	// Queue is the queue in which the record waits, empty if it does not wait. Due is when it may
 	// be claimed. Owner is the process that has claimed it: while Owner is set, Due is the end of
 	// the lease.
@@ -51,6 +55,12 @@ func (r *Record) Name() string { return r.Kind + "|" + r.ID }
 
 // Size returns the approximate size of the record in memory, in bytes.
 func (r *Record) Size() int { return len(r.Body) + len(r.Content) }
+
+// Limits of Record.Terms.
+const (
+	MaxTerms     = 1100
+	MaxTermBytes = 32
+)
 
 // Index has the columns by which records are listed and counted.
 type Index struct {
@@ -95,6 +105,11 @@ const (
 type Filter struct {
 	Status   string
 	Customer string
+	// Terms are those that a record must have, all of them. The store looks up the first one and
+	// compares the others, so the first should be the rarest.
+	Terms []string
+	// From and Before limit Index.Created, in microseconds: not before From, and before Before.
+	From, Before time.Time
 }
 
 // AllTenants stands for every tenant. No tenant can have this name.

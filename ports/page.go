@@ -95,3 +95,31 @@ func ParseCursor(s string) (Cursor, error) {
 	}
 	return Cursor{created, id}, nil
 }
+
+// Range returns which records the filter selects by their time after a cursor: those that were
+// created at from or later, in microseconds since 1970, and that come after the position returned.
+// Invalid: see ParseCursor.
+func (f Filter) Range(cursor string) (from int64, after Cursor, err error) {
+	if after, err = ParseCursor(cursor); err != nil {
+		return 0, Cursor{}, err
+	}
+	from = math.MinInt64
+	if !f.From.IsZero() {
+		from = ceilMicro(f.From)
+	}
+	if !f.Before.IsZero() {
+		if before := ceilMicro(f.Before); before <= after.Created {
+			after = Cursor{Created: before} // no ID is less than the empty one
+		}
+	}
+	return from, after, nil
+}
+
+// ceilMicro returns the first microsecond since 1970 that is not before t.
+func ceilMicro(t time.Time) int64 {
+	micros := t.UnixMicro()
+	if time.UnixMicro(micros).Before(t) {
+		micros++
+	}
+	return micros
+}

@@ -112,7 +112,7 @@ func (c *Server) routes() {
 	c.handle(SignIn.route, c.makeLink)
 	c.handle(backupRoute, c.backup)
 	for _, e := range []interface{ register(c *Server) }{
-		StorageStatus, PutBackRecord, ExportData, EraseData, ListReviews, ResolvePayment, ListSuppressions, AddSuppression, RemoveSuppression, ListKeys, CreateKey, RevokeKey,
+		StorageStatus, PutBackRecord, ExportData, EraseData, ListReviews, ResolvePayment, RetryEmails, ListSuppressions, AddSuppression, RemoveSuppression, ListKeys, CreateKey, RevokeKey,
 	} {
 		e.register(c)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/core/apikeys"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/payments"
 	"patchbay/core/personaldata"
@@ -24,6 +25,7 @@ type Service struct {
 	PersonalData *personaldata.Service
 	Payments     *payments.Service
 	Suppressions *suppressions.Service
+	Emails       *emails.Service
 	Storage      func(ctx context.Context) Storage
 	PutBack      func(ctx context.Context, record string) error
 	// Backup takes a snapshot of the store. It is nil if the store cannot be backed up.

@@ -23,15 +23,14 @@ func (s *Server) sendBatch(r *request, in api.BatchEmailRequest, key idempotency
 func batchDraftOf(in api.BatchEmailRequest) (email.BatchDraft, error) {
 	d := email.BatchDraft{
 		Subject: in.Subject, TemplateID: in.TemplateId, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category),
+		SendAt: in.SendAt, ExpiresAt: in.ExpiresAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), Keeping: email.Keeping(in.Content),
+		HTMLOnly: isFalse(in.TextFromHtml), Tracking: trackingOf(in.Tracking),
 	}
-	if in.From != "" {
-		from, err := address("from", in.From)
-		if err != nil {
-			return email.BatchDraft{}, err
-		}
-		d.From = from
+	from, err := optionalAddress("from", in.From)
+	if err != nil {
+		return email.BatchDraft{}, err
 	}
+	d.From = from
 	for i, p := range in.Personalizations {
 		d.Personalizations = append(d.Personalizations, email.Personalization{
 			Index: i, TemplateData: p.DynamicTemplateData,

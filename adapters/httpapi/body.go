@@ -76,14 +76,22 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 
 // reserve reserves memory for the body until the request ends.
 func (r *request) reserve(n int) error {
+	release, err := r.take(n)
+	if err == nil {
+		r.reserved = append(r.reserved, release)
+	}
+	return err
+}
+
+// take reserves memory until release is called.
+func (r *request) take(n int) (release func(), err error) {
 	release, ok := r.server.bodies.reserve(r.ctx, r.owner(), int64(n))
 	if !ok {
 		r.Set(fiber.HeaderRetryAfter, bodyRetry)
-		return refuse(fiber.StatusServiceUnavailable, codeNoMemory,
+		return nil, refuse(fiber.StatusServiceUnavailable, codeNoMemory,
 			"too many large requests are being read; nothing was done")
 	}
-	r.reserved = append(r.reserved, release)
-	return nil
+	return release, nil
 }
 
 // owner returns the caller that the body is counted for.

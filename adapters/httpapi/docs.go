@@ -101,6 +101,8 @@ type schema struct {
 	Required    []string
 	Properties  map[string]schema
 	Items       *schema
+	OneOf       []schema `yaml:"oneOf"`
+	AllOf       []schema `yaml:"allOf"` // one, which this schema describes further
 
 	Default   any
 	Minimum   *int64
@@ -118,6 +120,14 @@ func (s schema) Name() string {
 		return refName(s.Ref)
 	case s.Items != nil:
 		return s.Items.Name() + "[]"
+	case len(s.OneOf) > 0:
+		names := make([]string, len(s.OneOf))
+		for i, one := range s.OneOf {
+			names[i] = one.Name()
+		}
+		return strings.Join(names, " | ")
+	case len(s.AllOf) > 0:
+		return s.AllOf[0].Name()
 	case len(s.Enum) > 0:
 		return strings.Join(s.Enum, " | ")
 	}

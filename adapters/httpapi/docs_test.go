@@ -12,7 +12,8 @@ func TestThePageSaysWhatACallerNeeds(t *testing.T) {
 	for fact, text := range map[string]string{
 		"how to send an API key":            "<code>Authorization: Bearer KEY</code>",
 		"bounds and default of limit":       "integer, 1 to 100, 20 by default",
-		"bounds of a list":                  "string[], 1 to 1000 items",
+		"bounds of a list":                  "Address[], 1 to 1000 items",
+		"the two spellings of an address":   `string | Mailbox ada@example.com`,
 		"the limit of all recipients":       "at most 1000 recipients together",
 		"bounds of an amount":               "integer, 1 to 999999999999",
 		"the longest text":                  "string, at most 255 characters",

@@ -9,9 +9,9 @@ import (
 
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
-	"patchbay/ports"
 )
 
 func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key) (any, error) {
@@ -28,28 +28,27 @@ func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key)
 func draftOf(in api.EmailRequest) (email.Draft, error) {
 	d := email.Draft{
 		Subject: in.Subject, HTML: in.Html, Text: in.Text, Headers: in.Headers, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
+		SendAt: in.SendAt, ExpiresAt: in.ExpiresAt, Delivery: email.Delivery(in.Delivery), Category: email.Category(in.Category), Keeping: email.Keeping(in.Content), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
+		InReplyTo: in.InReplyTo, References: in.References, HTMLOnly: isFalse(in.TextFromHtml), Tracking: trackingOf(in.Tracking),
 	}
 	for _, list := range []struct {
 		name string
-		from []string
+		from []api.Address
 		to   *[]email.Address
 	}{{"to", in.To, &d.To}, {"cc", in.Cc, &d.Cc}, {"bcc", in.Bcc, &d.Bcc}, {"replyTo", in.ReplyTo, &d.ReplyTo}} {
-		for i, text := range list.from {
-			a, err := address(fmt.Sprintf("%s[%d]", list.name, i), text)
+		for i, one := range list.from {
+			a, err := address(fmt.Sprintf("%s[%d]", list.name, i), one)
 			if err != nil {
 				return email.Draft{}, err
 			}
 			*list.to = append(*list.to, a)
 		}
 	}
-	if in.From != "" {
-		from, err := address("from", in.From)
-		if err != nil {
-			return email.Draft{}, err
-		}
-		d.From = from
+	from, err := optionalAddress("from", in.From)
+	if err != nil {
+		return email.Draft{}, err
 	}
+	d.From = from
 	for _, a := range in.Attachments {
 		d.Attachments = append(d.Attachments, email.Attachment{
 			Filename: a.Filename, ContentType: a.ContentType, ContentID: a.ContentId, Content: a.Content,
@@ -58,15 +57,58 @@ func draftOf(in api.EmailRequest) (email.Draft, error) {
 	return d, nil
 }
 
-func address(param, text string) (email.Address, error) {
-	a, err := email.ParseAddress(text)
-	if err != nil {
-		f := *fault.From(err)
-		f.Param = param
-		return email.Address{}, &f
+// address reads an address in either spelling. An error names the part of an object that is wrong.
+func address(param string, in api.Address) (email.Address, error) {
+	if in.Mailbox == nil {
+		a, err := email.ParseAddress(in.Text)
+		return a, within(err, param)
+	}
+	a := email.Address{Email: in.Mailbox.Email, Name: in.Mailbox.Name}
+	if err := a.Check(); err != nil {
+		return email.Address{}, within(err, param+"."+fault.From(err).Param)
 	}
 	return a, nil
 }
+
+// within returns an error about an address as one about the field that has it.
+func within(err error, param string) error {
+	if err == nil {
+		return nil
+	}
+	f := *fault.From(err)
+	f.Param = param
+	return &f
+}
+
+// optionalAddress is address for one that may be absent.
+func optionalAddress(param string, in api.Address) (email.Address, error) {
+	if in == (api.Address{}) {
+		return email.Address{}, nil
+	}
+	return address(param, in)
+}
+
+// trackingOf reads whether a message is tracked, which may be absent.
+func trackingOf(on *bool) email.Tracking {
+	switch {
+	case on == nil:
+		return ""
+	case *on:
+		return email.TrackingOn
+	}
+	return email.TrackingOff
+}
+
+// trackingView is the inverse of trackingOf.
+func trackingView(t email.Tracking) *bool {
+	if t == "" {
+		return nil
+	}
+	on := t == email.TrackingOn
+	return &on
+}
+
+func isFalse(flag *bool) bool { return flag != nil && !*flag }
 
 func (s *Server) getEmail(r *request) (any, error) {
 	m, err := s.Emails.Get(r.ctx, r.caller.Tenant, r.id)
@@ -74,12 +116,27 @@ func (s *Server) getEmail(r *request) (any, error) {
 }
 
 func (s *Server) listEmails(r *request, cursor string, limit int) (any, error) {
-	status := email.Status(r.query("status"))
-	if status != "" && !status.Known() {
-		return nil, errUnknownStatus
+	filter, err := r.emailFilter()
+	if err != nil {
+		return nil, err
 	}
-	page, err := s.Emails.List(r.ctx, r.caller.Tenant, ports.Filter{Status: string(status), Customer: r.query("batch")}, cursor, limit)
+	page, err := s.Emails.List(r.ctx, r.caller.Tenant, filter, cursor, limit)
 	return api.MessagePage{Data: views(page.Messages, messageView), NextCursor: page.Next}, err
+}
+
+// emailFilter reads the filter of a list of emails from the query.
+func (r *request) emailFilter() (f emails.Filter, err error) {
+	f = emails.Filter{
+		Status: email.Status(r.query("status")), Batch: r.query("batch"), Recipient: r.query("recipient"), Tag: r.query("tag"), Metadata: r.queries("metadata"),
+	}
+	if f.Status != "" && !f.Status.Known() {
+		return f, errUnknownStatus
+	}
+	if f.From, err = r.queryTime("createdFrom"); err != nil {
+		return f, err
+	}
+	f.Before, err = r.queryTime("createdBefore")
+	return f, err
 }
 
 // retryEmail, like cancelEmail, is idempotent by itself, so the idempotency key is
@@ -91,6 +148,28 @@ func (s *Server) retryEmail(r *request, _ struct{}, _ idempotency.Key) (any, err
 	return messageView(m), err
 }
 
+// rescheduleEmail is idempotent by itself: see retryEmail.
+func (s *Server) rescheduleEmail(r *request, in api.RescheduleRequest, _ idempotency.Key) (any, error) {
+	if in.SendAt.IsZero() {
+		return nil, fault.InvalidParam("sendAt", "send_at_missing", "an email is moved to a time")
+	}
+	m, err := s.Emails.Reschedule(r.ctx, r.caller.Tenant, r.id, in.SendAt)
+	r.logAction("email.reschedule", "email", err)
+	return messageView(m), err
+}
+
+// retryEmails is idempotent by itself: see emails.Service.RetryAll.
+func (s *Server) retryEmails(r *request, in api.RetryRequest, _ idempotency.Key) (any, error) {
+	set := emails.RetrySet{Status: email.Status(in.Status), Since: in.Since, Before: in.Before, Provider: in.Provider, Code: in.Code}
+	limit := emails.MaxRetried
+	if in.Limit != nil {
+		limit = *in.Limit
+	}
+	done, err := s.Emails.RetryAll(r.ctx, r.caller.Tenant, set, in.Cursor, limit)
+	r.logSet("email.retry", err, done.Retried)
+	return api.RetryResult{Retried: done.Retried, Skipped: done.Skipped, NextCursor: done.Next}, err
+}
+
 func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, error) {
 	m, err := s.Emails.Cancel(r.ctx, r.caller.Tenant, r.id)
 	r.logAction("email.cancel", "email", err)
@@ -98,9 +177,10 @@ func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, er
 }
 
 func messageView(m email.Message) api.Message {
+	m = m.Shown()
 	return api.Message{
-		Id: m.ID, Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
-		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Category: string(cmp.Or(m.Category, email.Transactional)), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
+		Id: m.ID, MessageId: m.MessageIDHeader(), Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
+		Subject: m.Subject, TemplateId: m.TemplateID, BatchId: m.Batch, Delivery: string(m.Delivery), Category: string(cmp.Or(m.Category, email.Transactional)), Content: string(cmp.Or(m.Keeping, email.Keep)), Tracking: trackingView(m.Tracking), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt, ExpiresAt: m.ExpiresAt, NextAttemptAt: m.NextAttempt,
 		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
 		Attempts:   views(m.Attempts, messageAttemptView),
 		CreatedAt:  m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,

@@ -114,6 +114,11 @@ func (r *request) logAction(action, object string, err error) {
 	logging.Act(r.ctx, r.server.Log, action, r.caller.KeyID, err, slog.String(object, r.id))
 }
 
+// logSet is logAction for an action on a set of objects.
+func (r *request) logSet(action string, err error, objects int) {
+	logging.Act(r.ctx, r.server.Log, action, r.caller.KeyID, err, slog.Int("count", objects))
+}
+
 // loggable reports whether an id sent by a caller is safe to log.
 func loggable(id string) bool {
 	return id != "" && len(id) <= 64 && strings.Trim(id, alphanumeric+"-_.:") == ""

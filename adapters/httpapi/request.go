@@ -31,7 +31,7 @@ type route struct {
 	name   string // method and pattern
 	scope  string
 	limit  int      // in bytes of the body
-	params []string // of the query
+	params []string // of the query; see object
 }
 
 // request is one call of the API.
@@ -104,6 +104,30 @@ func (r *request) end() {
 
 // query returns a copy of a query parameter, because fiber reuses its memory.
 func (r *request) query(name string) string { return strings.Clone(r.Query(name)) }
+
+// queries returns copies of the values of a query parameter that has one for each key, by key.
+func (r *request) queries(name string) map[string]string {
+	values := make(map[string]string)
+	for key, value := range r.Context().QueryArgs().All() {
+		if of, key := splitKey(string(key)); of == name+object {
+			values[key] = string(value)
+		}
+	}
+	return values
+}
+
+// queryTime returns a query parameter that is a time, or the zero time if it is not there.
+func (r *request) queryTime(name string) (time.Time, error) {
+	text := r.query(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fault.InvalidParam(name, "invalid_time", name+" must be a time such as 2026-11-30T12:00:00Z")
+	}
+	return at, nil
+}
 
 // handle registers a route for callers with the given scope, with a limit for the body and
 // the names of its query parameters.

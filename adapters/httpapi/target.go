@@ -52,14 +52,23 @@ func (r *request) checkQuery() error {
 	if len(r.Request().URI().QueryString()) == 0 {
 		return nil
 	}
-	var seen uint64 // bit set by index in params
+	var seen uint64      // bit set by index in params
+	var objects []string // keys seen of parameters with one value for each key
 	for key, value := range r.Context().QueryArgs().All() {
 		if len(key) == 0 && len(value) == 0 { // empty, as between two &
 			continue
 		}
-		index := slices.Index(r.route.params, string(key))
-		if index < 0 {
+		name, inside := splitKey(string(key))
+		index := slices.Index(r.route.params, name)
+		if index < 0 || strings.HasSuffix(name, object) != (inside != "") {
 			return fault.InvalidParam(echoable(string(key)), "unknown_parameter", "there is no such parameter here")
+		}
+		if inside != "" {
+			if slices.Contains(objects, string(key)) {
+				return fault.InvalidParam(strings.TrimSuffix(name, object), "duplicate_parameter", "a key of the parameter is given twice")
+			}
+			objects = append(objects, string(key))
+			continue
 		}
 		if seen&(1<<index) != 0 {
 			return fault.InvalidParam(r.route.params[index], "duplicate_parameter", "the parameter is given twice")
@@ -67,6 +76,22 @@ func (r *request) checkQuery() error {
 		seen |= 1 << index
 	}
 	return nil
+}
+
+// object follows the name of a parameter that has a value for each of some keys, in the parameters of a
+// route. In a query the key stands in the brackets: metadata[order]=1001, as style deepObject of OpenAPI
+// has it.
+const object = "[]"
+
+// splitKey returns the parameter of a route that a key of the query is about and, of an object, the key
+// in the brackets.
+func splitKey(key string) (name, inside string) {
+	name, rest, _ := strings.Cut(key, "[")
+	inside, closed := strings.CutSuffix(rest, "]")
+	if !closed || inside == "" {
+		return key, ""
+	}
+	return name + object, inside
 }
 
 // echoable returns a name sent by a caller if it can be repeated in an answer, or "": it may

@@ -1,5 +1,5 @@
 // Package cli implements the command line: serve, check, console, keys, storage, payments,
-// suppressions, templates, data, simulate, version.
+// emails, suppressions, templates, data, simulate, version.
 package cli
 
 import (
@@ -69,6 +69,7 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 		group("keys", "Make, list and revoke API keys", createKey(load), listKeys(load), revokeKey(load)),
 		group("storage", "Create, check, copy and restore the store", storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load)),
 		group("payments", "List and settle payments that need a person", reviewPayments(load), resolvePayment(load)),
+		group("emails", "Send emails again", retryEmails(load)),
 		group("suppressions", "List, add and remove addresses that get no more mail", listSuppressions(load), addSuppression(load), removeSuppression(load)),
 		group("templates", "Check, print and push email templates", checkTemplates(load), renderTemplate(load), pushTemplates(load)),
 		group("data", "Export or erase what is stored about a person", exportData(load), eraseData(load)))

@@ -29,6 +29,10 @@ var helpTexts = map[string]struct{ long, example string }{
 		"Settle a payment that needs a person with what you saw at its provider.",
 		"  patchbay payments resolve pay_01k0000000000000000000000 --verdict executed --reference pi_1",
 	},
+	"patchbay emails retry": {
+		"Queue emails again, the newest first, as POST /api/emails/retry does. It may be repeated: what is queued again has another status.",
+		"  patchbay emails retry --status failed --provider sendgrid --code quota_exceeded --since 2026-03-01T12:00:00Z",
+	},
 	"patchbay suppressions list": {
 		"List the addresses of a tenant that get no more mail or no more marketing, one line for each reason.",
 		"  patchbay suppressions list --tenant default",
@@ -76,6 +80,10 @@ var helpTexts = map[string]struct{ long, example string }{
 	"patchbay simulate resend": {
 		"Serve a simulated account at Resend until SIGINT or SIGTERM. What it delivered is at /simulator/messages.",
 		"  patchbay simulate resend --address 127.0.0.1:12114",
+	},
+	"patchbay simulate ses": {
+		"Serve a simulated account at Amazon SES until SIGINT or SIGTERM. What it delivered is at /simulator/messages.",
+		"  patchbay simulate ses --address 127.0.0.1:12115",
 	},
 }
 

@@ -18,6 +18,7 @@ import (
 	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/adapters/simulators/resendsim"
 	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/sessim"
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/guard"
 )
@@ -68,6 +69,10 @@ func simulate() *cobra.Command {
 		simulated("resend", "Serve a simulated account at Resend", func(string) simulation {
 			s := resendsim.New(resendsim.Options{})
 			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
+		}),
+		simulated("ses", "Serve a simulated account at Amazon SES", func(string) simulation {
+			s := sessim.New(sessim.Options{})
+			return mailing(s, s.Messages, [2]string{"region", s.Region()}, [2]string{"access_key_id", s.KeyID()}, [2]string{"secret_access_key", s.Key()})
 		}),
 	)
 }

@@ -36,7 +36,7 @@ const All = "*"
 
 // Scopes lists the scopes that a key can have besides All.
 var Scopes = []string{
-	"payments:read", "payments:write", "payments:resolve", "emails:read", "emails:write", "suppressions:read", "suppressions:write", "users:read", "users:write", "events:read",
+	"payments:read", "payments:write", "payments:resolve", "emails:read", "emails:write", "emails:content", "suppressions:read", "suppressions:write", "users:read", "users:write", "events:read",
 }
 
 // Identity is the caller that a key authenticates.

@@ -49,6 +49,10 @@ type BatchDraft struct {
 	SendAt           time.Time
 	Delivery         Delivery
 	Category         Category
+	Keeping          Keeping
+	Tracking         Tracking
+	ExpiresAt        time.Time
+	HTMLOnly         bool
 }
 
 // MaxPersonalizations is how many personalizations a batch may have.
@@ -58,7 +62,7 @@ const MaxPersonalizations = 10_000
 func (d BatchDraft) copy(p Personalization) Draft {
 	one := Draft{
 		From: d.From, To: p.To, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt,
-		Delivery: d.Delivery, Category: d.Category, TemplateID: d.TemplateID, TemplateData: p.TemplateData,
+		Delivery: d.Delivery, Category: d.Category, Keeping: d.Keeping, TemplateID: d.TemplateID, TemplateData: p.TemplateData,
 	}
 	if p.Content != nil {
 		one.Subject, one.HTML, one.Text = p.Content.Subject, p.Content.HTML, p.Content.Text
@@ -108,8 +112,8 @@ func (p Personalization) name(err error) error {
 	return &f
 }
 
-// Chunks returns the personalizations in groups of up to size, each for one message. Those of a
-// group have one recipient each, or several each; and no address stands twice in a group, because
+// Chunks returns the personalizations in groups of up to size, each for one message, which has no more
+// recipients than any message. Those of a group have one recipient each, or several each; and no address stands twice in a group, because
 // providers refuse that, and tell by the address alone what became of a copy.
 func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 	var rounds [][]Personalization // by how often the address was there before
@@ -129,9 +133,22 @@ func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 		rounds[n] = append(rounds[n], p)
 	}
 	for _, group := range append(rounds, shared) {
-		chunks = slices.AppendSeq(chunks, slices.Chunk(group, size))
+		chunks = append(chunks, parts(group, size)...)
 	}
 	return chunks
+}
+
+// parts returns consecutive personalizations in groups of up to size and MaxRecipients.
+func parts(all []Personalization, size int) (parts [][]Personalization) {
+	recipients := 0
+	for i, p := range all {
+		last := len(parts) - 1
+		if i == 0 || len(parts[last]) == size || recipients+len(p.To) > MaxRecipients {
+			parts, last, recipients = append(parts, nil), last+1, 0
+		}
+		parts[last], recipients = append(parts[last], p), recipients+len(p.To)
+	}
+	return parts
 }
 
 // Copy returns one personalization of the message as a message of its own, which has no attempts

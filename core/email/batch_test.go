@@ -26,6 +26,10 @@ func personalizations(to ...[]string) (all []email.Personalization) {
 
 func TestChunks(t *testing.T) {
 	t.Parallel()
+	many := make([]string, 600)
+	for i := range many {
+		many[i] = fmt.Sprintf("u%d@x", i)
+	}
 	for _, tt := range []struct {
 		name string
 		all  []email.Personalization
@@ -37,6 +41,7 @@ func TestChunks(t *testing.T) {
 		{"one more than fits", personalizations([]string{"a@x"}, []string{"b@x"}, []string{"c@x"}), 2, "[[0 1] [2]]"},
 		{"an address three times", personalizations([]string{"a@x"}, []string{"A@x"}, []string{"b@x"}, []string{"a@X"}), 9, "[[0 2] [1] [3]]"},
 		{"several recipients", personalizations([]string{"a@x", "b@x"}, []string{"a@x"}, []string{"c@x", "d@x"}), 9, "[[1] [0 2]]"},
+		{"as many recipients as a message has", personalizations(many[:600], many[:400], many[:2]), 9, "[[0 1] [2]]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

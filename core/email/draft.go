@@ -32,12 +32,21 @@ type Draft struct {
 	Tags        []string
 	Metadata    map[string]string
 	SendAt      time.Time
-	Delivery    Delivery // empty means the configured promise
-	Category    Category // empty means Transactional
+	ExpiresAt   time.Time // when the message is not worth sending any more; the zero time for never
+	Delivery    Delivery  // empty means the configured promise
+	Category    Category  // empty means Transactional
+	Keeping     Keeping
 	// TemplateID names a template, and TemplateData is the JSON object that it is rendered with. The
 	// subject and the body may then be empty.
 	TemplateID   string
 	TemplateData json.RawMessage
+	// InReplyTo and References are the ids of the messages that this one answers and refers to, with or
+	// without angle brackets.
+	InReplyTo  string
+	References []string
+	Tracking   Tracking
+	// HTMLOnly means that no text is derived from HTML.
+	HTMLOnly bool
 	// Envelope is not nil for a message that was handed over as MIME; see Envelope. MessageID is then that
 	// of its header, without angle brackets, or empty.
 	Envelope  *Envelope
@@ -46,18 +55,17 @@ type Draft struct {
 
 // Limits of a message. Every provider accepts messages within them.
 const (
-	MaxRecipients  = 1000           // to, cc and bcc together
-	MaxSubject     = 998            // characters, RFC 5322 §2.1.1
-	MaxBody        = 1 << 20        // bytes, html and text together
-	MaxAttachments = 20 << 20       // bytes, all of them
-	MaxTags        = 10             // entries
-	MaxMetadata    = 20             // entries
-	MaxAhead       = 72 * time.Hour // how far ahead sendAt may be
-	maxTemplateID  = 128            // characters
-	maxHeaders     = 30             // entries
-	maxLine        = 998            // characters of a header
-	maxAddress     = 254            // RFC 5321 §4.5.3.1.3
-	maxName        = 200            // characters
+	MaxRecipients  = 1000     // to, cc and bcc together
+	MaxSubject     = 998      // characters, RFC 5322 §2.1.1
+	MaxBody        = 1 << 20  // bytes, html and text together
+	MaxAttachments = 20 << 20 // bytes, all of them
+	MaxTags        = 10       // entries
+	MaxMetadata    = 20       // entries
+	maxTemplateID  = 128      // characters
+	maxHeaders     = 30       // entries
+	maxLine        = 998      // characters of a header
+	maxAddress     = 254      // RFC 5321 §4.5.3.1.3
+	maxName        = 200      // characters
 )
 
 // Check returns Invalid, with the name of the field in the API, unless every provider could
@@ -82,14 +90,17 @@ func (d Draft) Check(now time.Time) error {
 		return fault.InvalidParam("html", "body_missing", "a message needs html or text")
 	case len(d.HTML)+len(d.Text) > MaxBody:
 		return fault.InvalidParam("html", "body_too_large", "html and text take at most 1 MB together")
-	case d.SendAt.After(now.Add(MaxAhead)):
-		return fault.InvalidParam("sendAt", "too_far_ahead", "sendAt may be at most 72 hours ahead")
 	case d.Delivery != "" && d.Delivery != AtLeastOnce && d.Delivery != AtMostOnce:
 		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
 	case d.Category != "" && d.Category != Transactional && d.Category != Marketing:
 		return fault.InvalidParam("category", "invalid_category", "category must be transactional or marketing")
+	case !d.Keeping.known():
+		return fault.InvalidParam("content", "invalid_content", "content must be keep, until_sent or never")
 	}
 	if err := d.checkHeaders(); err != nil {
+		return err
+	}
+	if err := d.checkThread(); err != nil {
 		return err
 	}
 	if err := d.checkAttachments(); err != nil {
@@ -148,6 +159,14 @@ func (a Address) check(param string) error {
 		return fault.InvalidParam(param, "invalid_name", "a display name takes at most 200 characters on one line")
 	}
 	return nil
+}
+
+// Check returns Invalid, with the Param email or name, unless the address is one that a message may have.
+func (a Address) Check() error {
+	if err := (Address{Email: a.Email}).check("email"); err != nil {
+		return err
+	}
+	return a.check("name")
 }
 
 // ParseAddress parses "ada@example.com" or "Ada <ada@example.com>". The result satisfies the

@@ -61,7 +61,9 @@ type Message struct {
 	ReplyTo []Address `json:"replyTo,omitempty"`
 	Subject string    `json:"subject"`
 	HTML    string    `json:"html,omitempty"`
-	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none
+	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none, unless HTMLOnly
+	// HTMLOnly means that a message, or a copy, without a text is sent without one.
+	HTMLOnly bool `json:"htmlOnly,omitempty"`
 	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
 	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
 	TemplateID   string            `json:"templateId,omitempty"`
@@ -85,10 +87,16 @@ type Message struct {
 	Splitting bool `json:"splitting,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
-	Parts    int       `json:"parts,omitempty"`
-	SendAt   time.Time `json:"sendAt,omitzero"`
-	Delivery Delivery  `json:"delivery"`
-	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
+	Parts  int       `json:"parts,omitempty"`
+	SendAt time.Time `json:"sendAt,omitzero"`
+	// ExpiresAt is when the message is not worth sending any more; the zero time for never.
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	// NextAttempt is when the message is tried next, while it waits for that; otherwise the zero time.
+	NextAttempt time.Time `json:"-"`
+	Delivery    Delivery  `json:"delivery"`
+	Tracking    Tracking  `json:"tracking,omitempty"`
+	Category    Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
+	Keeping     Keeping   `json:"content,omitempty"`  // empty means Keep
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.
 	MessageID string `json:"messageId"`
@@ -108,12 +116,15 @@ type Message struct {
 	KeyAge      idempotency.Age `json:"keyAge,omitzero"` // how much of the key's retention has passed
 	CreatedAt   time.Time       `json:"createdAt"`
 	UpdatedAt   time.Time       `json:"updatedAt"`
-	PurgedAt    time.Time       `json:"purgedAt,omitzero"` // when its text and files were removed because of their age
+	PurgedAt    time.Time       `json:"purgedAt,omitzero"` // when its text and files were removed because of their age, or of its Keeping
 	ErasedAt    time.Time       `json:"erasedAt,omitzero"` // when its content was erased on a person's request
 	// Restore is when the store had last been restored from an older copy at the time the message
 	// was last queued; the zero time if it never was. Nil means unknown: the message was written
 	// by an earlier version.
 	Restore *time.Time `json:"restore,omitempty"`
+	// HasTerms says that what the message is found by is stored with it. A message that an earlier
+	// version has written gets that when it changes for the next time.
+	HasTerms bool `json:"hasTerms,omitempty"`
 }
 
 // Date returns the date of the message, which is the same at every attempt and provider: when it was
@@ -265,6 +276,20 @@ func (r *Recipient) erase(theirs func(email string) bool) {
 		f := *r.Refused
 		f.Reason, r.Refused = "", &f
 	}
+}
+
+// RecipientAddresses returns the addresses that the message was accepted for, and that were not erased
+// since. An address may stand there twice.
+func (m *Message) RecipientAddresses() (all []string) {
+	for _, r := range m.Recipients {
+		all = append(all, r.Email)
+	}
+	if len(m.Recipients) == 0 { // an earlier version wrote no recipients
+		for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
+			all = append(all, a.Email)
+		}
+	}
+	return slices.DeleteFunc(all, func(address string) bool { return address == ErasedAddress })
 }
 
 // Concerns reports whether one of the message's addresses is the person's.

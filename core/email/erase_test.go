@@ -18,9 +18,9 @@ var (
 	// comes from a person, or says who it was.
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
-		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
+		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Keeping", "Key", "MessageID", "Next",
 		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event",
-		"Recipients.Refused.Attempt", "Recipients.Refused.Code", "Recipients.Refused.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant",
+		"Recipients.Refused.Attempt", "Recipients.Refused.Code", "Recipients.Refused.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant", "Tracking",
 	}
 	// addresses stay where they are another's.
 	addresses = []string{"Bcc", "Cc", "Envelope", "From", "Recipients", "ReplyTo", "To"}

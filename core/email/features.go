@@ -20,6 +20,9 @@ type Features struct {
 	MultiReply  bool // more than one ReplyTo
 	OnlyBcc     bool // a message without To and Cc
 	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
+	// Tracking are the settings of Message.Tracking that the provider can carry: those of EachTracking if
+	// it can be told for each message, otherwise that of its account, if it is known.
+	Tracking []Tracking
 	// SendsFor reports whether the provider sends for an address in From. A nil func means that it sends
 	// for all.
 	SendsFor func(from string) bool
@@ -81,6 +84,8 @@ func (f Features) Carry(m Message) error {
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
+	case m.Tracking != "" && !slices.Contains(f.Tracking, m.Tracking):
+		lacks = "tracking"
 	case !f.UTF8:
 		lacks = m.needsUTF8()
 	}

@@ -66,6 +66,9 @@ type BatchState struct {
 func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchDraft, key idempotency.Key) (state BatchState, replayed bool, err error) {
 	now := s.Clock.Now()
 	source, err := s.checkBatch(d, now)
+	if err == nil {
+		err = s.checkTimes(d.SendAt, d.ExpiresAt, now)
+	}
 	if err != nil {
 		return s.replayBatchDespite(ctx, key, err)
 	}
@@ -118,7 +121,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 			return batch{}, err
 		}
 		queue = s.queues.Queue(s.firstProvider(m))
-		r, err := chunkRecord(&m, queue)
+		r, err := s.chunkRecord(&m, queue)
 		if err != nil {
 			return batch{}, err
 		}
@@ -141,7 +144,10 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 
 // newChunk makes the message for some personalizations of a batch.
 func (s *Service) newChunk(b email.Batch, n int, d email.BatchDraft, source *template.Source, chunk []email.Personalization) email.Message {
-	shared := email.Draft{From: d.From, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery, Category: d.Category, TemplateID: d.TemplateID}
+	shared := email.Draft{
+		From: d.From, Subject: d.Subject, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, ExpiresAt: d.ExpiresAt, Delivery: d.Delivery,
+		Category: d.Category, Keeping: d.Keeping, Tracking: d.Tracking, HTMLOnly: d.HTMLOnly, TemplateID: d.TemplateID,
+	}
 	m := s.newMessage(chunkID(b.ID, n), b.Tenant, shared, idempotency.Key{}, b.CreatedAt).message
 	m.Batch, m.Personalizations, m.Source, m.Recipients = b.ID, chunk, source, email.RecipientsOf(chunk...)
 	m.UpdatedAt = m.CreatedAt
@@ -155,8 +161,9 @@ func chunkID(batch string, n int) string {
 }
 
 // chunkRecord makes the record of a batch's message as a child of the batch. Children have no events.
-func chunkRecord(m *email.Message, queue string) (*ports.Record, error) {
+func (s *Service) chunkRecord(m *email.Message, queue string) (*ports.Record, error) {
 	r := &ports.Record{Queue: queue, Due: latest(m.CreatedAt, m.SendAt)}
+	s.setTerms(m, r)
 	err := encode(m, r)
 	index(m, r)
 	return r, err

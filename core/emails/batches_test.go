@@ -18,6 +18,7 @@ import (
 	"patchbay/adapters/handlebars"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/core/email"
 	"patchbay/core/emails"
 	"patchbay/core/fault"
@@ -116,7 +117,7 @@ func withBatches(t *testing.T, lines []*line, test func(t *testing.T, o *batchRi
 		o.Service = emails.New(emails.Options{
 			Journal: o.journal, Mailers: mailers, Text: htmltext.Text{}, Templates: sources{"welcome": welcome},
 			Renderer: handlebars.New(template.MissingIsError), Clock: clock.System{}, IDs: ids.UUIDs{},
-			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", TermSecret: []byte("secret"), ASCIIAddress: rfc5322.ASCII, Log: slog.New(slog.DiscardHandler),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup

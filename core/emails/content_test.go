@@ -28,7 +28,7 @@ func TestAListReadsNothingOfWhatMailsSay(t *testing.T) {
 		if r := h.stored(t, m.ID); len(r.Body) > 4096 {
 			t.Errorf("what lists read of it has %d bytes", len(r.Body))
 		}
-		page, err := h.List(t.Context(), tenant, ports.Filter{}, "", 10)
+		page, err := h.List(t.Context(), tenant, emails.Filter{}, "", 10)
 		if err != nil || len(page.Messages) != 1 {
 			t.Fatalf("%+v, %v", page, err)
 		}

@@ -58,8 +58,12 @@ type Options struct {
 	Senders  Senders        // its Wrap was applied to the Mailers
 	From     email.Address  // default for drafts without a sender
 	Delivery email.Delivery // default for drafts without a delivery promise
-	// Retention is how long the text and the files of a message are kept after it was accepted,
-	// once it no longer waits to be sent; 0 means forever.
+	// Rates limit how many recipients a provider is given, by its name.
+	Rates map[string]Rate
+	// HeldBack counts messages that a provider did not get because of its Rate. It may be nil.
+	HeldBack func(provider string)
+	// Retention is how long the text and the files of a message are kept after it was accepted, or was
+	// due, once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
 	Names     Names  // makes the ids of messages accepted under idempotency keys
 	Owner     string // identifies this process; unique among those that share the journal
@@ -77,6 +81,8 @@ type Options struct {
 	// Counted counts webhook events by what became of them: the event, or the reason why it is
 	// ignored. It may be nil.
 	Counted func(provider, result string)
+	// TermSecret is the key of the hashes by which messages are found.
+	TermSecret []byte
 	// Restored returns when the journal was last restored from an older copy, the zero time if it
 	// never was. The time is not known before the journal was reached for the first time. A nil
 	// func means that it never was restored.
@@ -88,7 +94,7 @@ type Service struct {
 	Options
 	messages record.Repository[stored]
 	batches  record.Repository[batch]
-	queues   *worker.Set // one per provider
+	queues   *queues
 	removals *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
@@ -101,6 +107,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Counted == nil {
 		o.Counted = func(string, string) {}
+	}
+	if o.HeldBack == nil {
+		o.HeldBack = func(string) {}
 	}
 	if o.Suppressions == nil {
 		o.Suppressions = nobody{}
@@ -116,8 +125,8 @@ func New(o Options) *Service {
 		s.memory[mailer.Name()] = newMemory()
 	}
 	s.places = worker.NewPlaces(names, directLimit)
-	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + saveDeadline
-	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
+	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + time.Duration(len(o.Rates))*checkDeadline + saveDeadline
+	s.queues = s.newQueues(names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
 			Idle: time.Second, Limit: queueLimit, Fair: true, Handle: s.handle, Log: o.Log,
@@ -156,6 +165,9 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if err := s.checkMailboxes(d); err != nil {
 		return email.Message{}, false, err
 	}
+	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
+		return s.replayDespite(ctx, key, err)
+	}
 	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
@@ -181,7 +193,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 	}
 	first := s.firstProvider(st.message)
 	st.record.Queue = s.queues.Queue(first)
-	placed := !st.record.Due.After(now) && s.places.Take(first)
+	placed := !st.record.Due.After(now) && s.takePlace(first)
 	if placed {
 		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
 	}
@@ -199,9 +211,9 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {
 	m := email.Message{
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
-		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
-		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
-		Category:   cmp.Or(d.Category, email.Transactional),
+		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, HTMLOnly: d.HTMLOnly, Headers: d.ThreadedHeaders(),
+		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, ExpiresAt: d.ExpiresAt, Delivery: d.Delivery,
+		Category: cmp.Or(d.Category, email.Transactional), Keeping: d.Keeping, Tracking: d.Tracking,
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData, Envelope: d.Envelope,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
@@ -212,7 +224,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Delivery == "" {
 		m.Delivery = s.Delivery
 	}
-	if m.Text == "" && m.HTML != "" {
+	if m.Text == "" && m.HTML != "" && !m.HTMLOnly {
 		m.Text = s.Text.Text(m.HTML)
 	}
 	if m.MessageID = d.MessageID; m.MessageID == "" {

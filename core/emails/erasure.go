@@ -11,12 +11,13 @@ import (
 )
 
 var (
-	errErased = fault.New(fault.Conflict, "message_erased", "what this message said was erased")
+	errErased = fault.New(fault.Conflict, codeErased, "what this message said was erased")
 	errBusy   = fault.New(fault.Conflict, "message_busy", "it is being sent")
 )
 
-// PersonalObjects passes every message that has an address of the person to found. No index leads to
-// them, so it reads all messages of the tenant, and passes the number read to examined.
+// PersonalObjects passes every message that has an address of the person to found. Terms lead to the
+// recipients of messages only, and not of all: so it reads all messages of the tenant, and passes the
+// number read to examined.
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
 	return s.messages.Walk(ctx, p.Tenant, ports.Filter{}, examined, func(st stored) (err error) {
 		if !st.message.Concerns(p.Has) {
@@ -42,14 +43,15 @@ func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined f
 	})
 }
 
-// erase removes the content of a message, its files and the person's data. A waiting message is
-// canceled by the same save, unless it has copies for others.
+// erase removes the content of a message, its files and the person's data, and with the same save the
+// terms of all that. A waiting message is canceled by that save, too, unless it has copies for others.
 func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
 	return s.messages.Update(ctx, &st, func(st *stored) error {
 		if st.busy() {
 			return errBusy
 		}
 		st.message.Erase(p.Has, s.Clock.Now())
+		st.reindex = true
 		if st.message.Status == email.Queued && !st.message.ErasedAt.IsZero() {
 			s.dequeue(st, email.Canceled)
 		}
@@ -85,6 +87,7 @@ type file struct {
 }
 
 func view(m email.Message, p user.Person) shown {
+	m = m.Shown()
 	v := shown{Message: m}
 	if len(m.To) == 0 {
 		v.Personalizations = slices.DeleteFunc(slices.Clone(m.Personalizations), func(c email.Personalization) bool {

@@ -27,12 +27,21 @@ func (s *Service) scheduleRemoval(st *stored) {
 func (s *Service) nextRemoval(st *stored) time.Time {
 	var due time.Time
 	if s.Retention > 0 && st.message.PurgedAt.IsZero() {
-		due = st.message.CreatedAt.Add(s.Retention)
+		due = keptFrom(&st.message).Add(s.Retention)
 	}
 	if key := st.message.KeyAge.Due(keptUntil(&st.message)); st.record.Idem != "" && (due.IsZero() || key.Before(due)) {
 		due = key
 	}
 	return due
+}
+
+// keptFrom returns since when the text of a message that does not wait any more has been kept: since it
+// was due, or, if it was not to be sent then, since it was accepted.
+func keptFrom(m *email.Message) time.Time {
+	if m.Status == email.Canceled {
+		return m.CreatedAt
+	}
+	return m.Date()
 }
 
 // keptUntil returns until when the key of a message is kept: idempotency.Kept after it was last
@@ -55,8 +64,8 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 	if st.record.Idem != "" && m.KeyAge.Count(keptUntil(m), now) {
 		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
 	}
-	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {
-		removeContent(m)
+	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(keptFrom(m).Add(s.Retention)) {
+		m.RemoveContent()
 		m.PurgedAt = now
 	}
 	s.scheduleRemoval(&st)
@@ -66,10 +75,4 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 		s.Log.WarnContext(ctx, "email keeps what it should lose for now", "email", c.ID, "tenant", c.Tenant, "error", err)
 	}
 	return nil
-}
-
-// removeContent removes the text, the headers and the files of a message.
-func removeContent(m *email.Message) {
-	content{}.put(m)
-	m.Parts = 0
 }

@@ -2,19 +2,14 @@ package emails
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/record"
-	"patchbay/ports"
 )
-
-// Page is one page of a list, newest first. Next is empty on the last page.
-type Page struct {
-	Messages []email.Message
-	Next     string
-}
 
 // Get returns a message. NotFound, also for a message of another tenant.
 func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, error) {
@@ -22,26 +17,24 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 	return st.message, err
 }
 
-// List returns messages newest first. The filter selects those of a status, and those of a batch as
-// its Customer.
-func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, cursor string, limit int) (Page, error) {
-	all, next, err := s.messages.List(ctx, tenant, f, cursor, limit)
-	page := Page{Messages: make([]email.Message, len(all)), Next: next}
-	for i, st := range all {
-		page.Messages[i] = st.message
-	}
-	return page, err
-}
-
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
 // because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
-// its SendAt. NotFound; Conflict with code unexpected_state or message_erased.
+// its SendAt. NotFound; Conflict with code unexpected_state, message_purged, message_expired or
+// message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
+	return s.retry(ctx, tenant, id, "")
+}
+
+// retry is Retry of a message that has the status, unless that is empty.
+func (s *Service) retry(ctx context.Context, tenant, id string, only email.Status) (email.Message, error) {
+	return s.change(ctx, tenant, id, "retried", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
+		if only != "" && m.Status != only {
+			return errState
+		}
 		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
-		if !m.PurgedAt.IsZero() || !waits && !slices.Contains(retryable, m.Status) {
-			return false
+		if !m.PurgedAt.IsZero() || isExpired(m, now) || !waits && !slices.Contains(retryable, m.Status) {
+			return errState
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
 		m.Suppress(nil) // the next attempt reads again who is
@@ -50,29 +43,62 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 			m.SendAt = now
 		}
 		s.retryAt(st, now)
-		return true
+		return nil
 	})
 }
 
 // retryable are the statuses in which a message may be sent again.
 var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 
+// Reschedule moves a message that waits, for its SendAt or for its next attempt, to another time; one that
+// is past means now. If a provider was asked before, the message keeps its SendAt, by which it is dated.
+//
+// NotFound; Conflict with code unexpected_state: it is being sent or does not wait any more; or with code
+// message_erased; Invalid: the time is too far ahead, or not before the message expires.
+func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Time) (email.Message, error) {
+	return s.change(ctx, tenant, id, "rescheduled", func(st *stored) error {
+		m, now := &st.message, s.Clock.Now()
+		// A claimed message may be sent at any moment.
+		if m.Status != email.Queued || st.record.Owner != "" || m.Splitting || s.possiblySent(*m) {
+			return errState
+		}
+		at := latest(at, now)
+		if err := s.checkTimes(at, time.Time{}, now); err != nil {
+			return err
+		}
+		if isExpired(m, at) {
+			return fault.InvalidParam("sendAt", "invalid_expiry", "sendAt must be before expiresAt")
+		}
+		if !slices.ContainsFunc(m.Attempts, func(a email.Attempt) bool { return a.Provider != "" }) {
+			m.SendAt = at
+		}
+		m.Failures, m.Earlier = 0, len(m.Attempts) // so that no provider that recovers gets it before
+		s.retryAt(st, at)
+		return nil
+	})
+}
+
 // Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
 // sent or was sent; or with code message_erased.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.change(ctx, tenant, id, "canceled", func(st *stored) bool {
+	return s.change(ctx, tenant, id, "canceled", func(st *stored) error {
 		// A claimed message may be sent at any moment.
 		if st.message.Status != email.Queued || st.record.Owner != "" {
-			return false
+			return errState
 		}
 		s.dequeue(st, email.Canceled)
-		return true
+		return nil
 	})
 }
 
 var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe and waits for the store; it cannot be changed before")
 
-func (s *Service) change(ctx context.Context, tenant, id, what string, change func(*stored) bool) (email.Message, error) {
+// errState is the error of a change that the state of a message does not allow.
+var errState = fault.New(fault.Conflict, "unexpected_state", "")
+
+// change changes a message once, also if the response of a save was lost. An attempt that begins meanwhile
+// wins, or loses, as a whole: the change is made to the message as it is saved.
+func (s *Service) change(ctx context.Context, tenant, id, what string, change func(*stored) error) (email.Message, error) {
 	st, err := s.messages.Get(ctx, tenant, id)
 	if err != nil {
 		return email.Message{}, err
@@ -83,16 +109,24 @@ func (s *Service) change(ctx context.Context, tenant, id, what string, change fu
 	var before email.Status
 	err = s.messages.Update(ctx, &st, func(st *stored) error {
 		now := st.message.Status
-		switch {
-		case !st.message.ErasedAt.IsZero():
+		if !st.message.ErasedAt.IsZero() {
 			return errErased
-		case change(st):
+		}
+		err := change(st)
+		switch {
+		case err == nil:
 			before = now
 			return nil
+		case !errors.Is(err, errState):
+			return err
 		case before != "" && now != before: // the earlier save succeeded, only its response was lost
 			return record.ErrUnchanged
+		case !st.message.PurgedAt.IsZero() && st.message.Keeping.Brief():
+			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be "+what)
 		case !st.message.PurgedAt.IsZero():
-			return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
+			return fault.New(fault.Conflict, codePurged, "the text of this message is not kept any more; it cannot be "+what)
+		case isExpired(&st.message, s.Clock.Now()) && slices.Contains(retryable, now):
+			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be "+what)
 		}
 		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
 	})

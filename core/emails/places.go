@@ -54,11 +54,11 @@ func (s *Service) handOver(ctx context.Context, st *stored, next string) {
 // queue, so that it no longer holds a place of this one. If the save fails, the message comes
 // back when the lease expires. save may also decide that the message is not sent any further.
 func (s *Service) failOver(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
-	lease, placed := worker.LeaseOf(st.record), s.places.Take(next)
+	lease, placed := worker.LeaseOf(st.record), s.takePlace(next)
 	err := save(func(st *stored) {
 		st.message.Next = next
 		if !placed {
-			s.enqueue(st, next, s.Clock.Now())
+			s.enqueue(st, next, s.dueAt(st, next))
 		}
 		if !placed && s.queues.Provider(st.record.Queue) == "" {
 			st.record.Due = st.record.Due.Add(time.Second) // no such provider: delay it, since it comes back to this queue

@@ -28,6 +28,8 @@ type stored struct {
 	parts     int                     // number of stored records of files
 	cause     error                   // error of the last attempt, for the log
 	exhausted bool                    // given up after its last attempt
+	reindex   bool                    // the terms are stored anew by the next save
+	left      func()                  // is called once the message has taken its room; see budget.claimable
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -47,6 +49,9 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	m, r, before := &st.message, &st.record, st.published
 	m.UpdatedAt = s.Clock.Now()
 	m.SetRecipientStatuses()
+	if st.reindex = st.reindex || r.Rev == 0 || !m.HasTerms; st.reindex {
+		s.setTerms(m, r)
+	}
 	if err := encode(m, r); err != nil {
 		return err
 	}
@@ -59,7 +64,9 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.published, st.events, st.newParts = m.Status, nil, nil
+	st.published, st.events, st.newParts, st.parts = m.Status, nil, nil, m.Parts
+	st.reindex, r.Terms = false, nil
+	m.NextAttempt = nextAttempt(m, r)
 	s.logChange(ctx, before, st)
 	return nil
 }
@@ -98,6 +105,8 @@ func (s *Service) statusEvent(m *email.Message, now email.Status) event.Event {
 	data := map[string]any{"status": m.Status}
 	if last := m.LastAttempt(); last.Provider != "" {
 		data["provider"] = last.Provider
+	} else if last.Code != "" {
+		data["code"] = last.Code
 	}
 	raw, _ := json.Marshal(data) // strings always encode
 	return event.Event{
@@ -120,9 +129,15 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	})
 }
 
-// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals.
+// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals. What
+// it says is removed by the same save, if it is not kept longer than that.
 func (s *Service) dequeue(st *stored, status email.Status) {
-	st.message.Status = status
+	m := &st.message
+	m.Status = status
+	if m.Keeping.Brief() && m.PurgedAt.IsZero() {
+		m.RemoveContent()
+		m.Subject, m.PurgedAt = "", s.Clock.Now()
+	}
 	s.scheduleRemoval(st)
 }
 
@@ -136,7 +151,7 @@ func (s *Service) retryAt(st *stored, due time.Time) {
 func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.message.Status = email.Queued
 	s.stampRestore(&st.message)
-	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
+	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
 }
 
 // maxListed is the number of bytes of text and files that a message may keep in the body of its
@@ -225,6 +240,7 @@ func decode(r ports.Record) (stored, error) {
 		}
 		rest.put(&m)
 	}
+	m.NextAttempt = nextAttempt(&m, &r)
 	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }
 

@@ -63,7 +63,7 @@ func (s *Service) resolve(ctx context.Context, st stored, c ports.Claim) {
 		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
 	case !ok:
 		s.endRepeats(ctx, &st, &fault.Error{Kind: fault.UnknownOutcome, Code: last.Code, Message: last.Message, Answer: last.Answer})
-	case s.queues.Queue(mailer.Name()) != c.Queue: // it waits in its provider's queue, so that no other provider's places are held
+	case s.queues.Repeats(mailer.Name()) != c.Queue: // it waits in its provider's queue, so that no other provider's places are held
 		s.await(ctx, &st, 0, func(*email.Attempt) {})
 	default:
 		s.repeat(ctx, &st, mailer)
@@ -168,6 +168,9 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 // than to wait for the next repeat of its last attempt. Another one must be able to carry it now.
 func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	last := st.message.LastAttempt()
+	if isExpired(&st.message, s.Clock.Now()) { // no other is asked any more; this one may still say what became of it
+		return false
+	}
 	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
 		return false
 	}
@@ -189,7 +192,7 @@ func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, cha
 		}
 		change(last)
 		s.stampRestore(&st.message)
-		st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(last.Provider), "", s.repeatDue(*last, wait)
+		st.record.Queue, st.record.Owner, st.record.Due = s.queues.Repeats(last.Provider), "", s.repeatDue(*last, wait)
 		return nil
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/user"
@@ -393,7 +394,7 @@ func TestACallOfSeveralCopiesIsRepeatedWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(time.Minute)
-		page, err := o.List(t.Context(), tenant, ports.Filter{Customer: b.ID}, "", 10)
+		page, err := o.List(t.Context(), tenant, emails.Filter{Batch: b.ID}, "", 10)
 		if err != nil || len(page.Messages) != 1 {
 			t.Fatalf("%+v, %v, want one message", page, err)
 		}

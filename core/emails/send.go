@@ -16,10 +16,17 @@ import (
 // handle sends a waiting message. If an attempt was in progress when its process died, the
 // outcome of that attempt is unknown: see resolve.
 func (s *Service) handle(ctx context.Context, c ports.Claim) error {
+	return s.handleClaim(ctx, c, nil)
+}
+
+// handleClaim is handle for a claim from a queue of those with a Rate, which is told by left that the
+// message has taken its room.
+func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) error {
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
 	}
+	st.left = left
 	if last := st.message.LastAttempt(); last.Outcome == email.Attempting {
 		s.resolve(ctx, st, c)
 		return nil
@@ -69,6 +76,9 @@ func earliestDue(m email.Message) time.Time {
 // send tries the next provider if that is the one whose place this goroutine holds, and decides
 // what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
+	if s.expire(ctx, &st) {
+		return
+	}
 	release, ok := s.memory[at].acquire(ctx, &st.message)
 	if !ok {
 		s.waitForMemory(ctx, &st, at)
@@ -86,18 +96,23 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		}
 		return // otherwise the lease expires
 	}
-	providers := s.candidates(st.outgoing())
+	providers, full, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
+	if len(providers) == 0 && full != "" {
+		s.holdBack(ctx, &st, full, opens)
+		return
+	}
 	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
-		s.addNoProvider(&st)
+		s.addUntried(&st, errNoProvider)
 		s.postpone(ctx, &st)
 		return
 	}
-	if mustSplit(st.message, providers[0]) || s.mustSplitForLinks(st.message, providers[0]) {
+	if mustSplit(st.message, providers[0]) || s.mustSplitForLinks(st.message, providers[0]) || s.exceedsWindow(st.message, providers[0].Name()) {
 		s.split(ctx, &st)
 		return
 	}
 	if next := providers[0].Name(); next != at {
+		s.noteRoom(at)
 		s.handOver(ctx, &st, next)
 		return
 	}
@@ -109,12 +124,16 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.postpone(ctx, &st)
 		return
 	}
+	if s.expire(ctx, &st) || !s.takeRoom(ctx, &st, at) { // what was done since the first check may have taken its time
+		return
+	}
 	id, err := s.beginAttempt(ctx, &st, at)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, serr := s.callRemembered(ctx, providers[0], &st)
+	s.returnRoom(&st, at, serr)
 	if s.mustRepeat(&st, serr) {
 		s.awaitRepeat(ctx, &st, serr, 0)
 		return
@@ -130,48 +149,6 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	}
 	_ = s.endAttempt(ctx, &st, outcome{id, receipt, serr}) // saveOutcome logs a failure; the lease expires
 	s.learnRefused(ctx, &st, at, serr)
-}
-
-// candidates lists the providers to try, without those before the one to which the message has
-// failed over.
-func (s *Service) candidates(m email.Message) []ports.Mailer {
-	from := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == m.Next })
-	if rest := available(m, s.Mailers[max(from, 0):]); len(rest) > 0 {
-		return rest
-	}
-	return available(m, s.Mailers)
-}
-
-// eligible lists the providers that can carry the message and have not refused it.
-func eligible(m email.Message, mailers []ports.Mailer) []ports.Mailer {
-	return slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool {
-		return carry(p.Features(), m) != nil || m.RefusedBy(p.Name())
-	})
-}
-
-// refusedEverywhere reports whether every provider that can carry the message has refused it, so
-// that waiting is pointless.
-func refusedEverywhere(m email.Message, mailers []ports.Mailer) bool {
-	refused := slices.ContainsFunc(mailers, func(p ports.Mailer) bool { return m.RefusedBy(p.Name()) })
-	return refused && len(eligible(m, mailers)) == 0
-}
-
-// available lists the willing providers that are available, or all willing ones if none is.
-func available(m email.Message, mailers []ports.Mailer) []ports.Mailer {
-	able := eligible(m, mailers)
-	ready := slices.DeleteFunc(slices.Clone(able), func(p ports.Mailer) bool { return ports.Available(p) != nil })
-	if len(ready) == 0 {
-		return able
-	}
-	return ready
-}
-
-// firstProvider returns the name of the provider to ask first, "" if none can carry the message.
-func (s *Service) firstProvider(m email.Message) string {
-	if able := available(m, s.Mailers); len(able) > 0 {
-		return able[0].Name()
-	}
-	return ""
 }
 
 // mayFailOver reports whether another provider may be asked: either it is proved that nothing was
@@ -201,6 +178,7 @@ func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string)
 	lease := worker.LeaseOf(st.record)
 	id = s.IDs.New("att")
 	st.message.Status, st.message.Next = email.Sending, ""
+	st.record.Queue = s.queues.Repeats(provider)
 	st.message.Attempts = append(st.message.Attempts, email.Attempt{
 		ID: id, Provider: provider, Outcome: email.Attempting, Marked: true, StartedAt: s.Clock.Now(),
 	})
@@ -239,13 +217,6 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	}
 	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
 	s.wait(st, o, after)
-}
-
-// addNoProvider records that no provider can carry the message, as an attempt without a provider.
-func (s *Service) addNoProvider(st *stored) {
-	a := email.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
-	setOutcome(&a, outcome{err: errNoProvider}, a.StartedAt)
-	st.message.Attempts = append(st.message.Attempts, a)
 }
 
 // postpone schedules a retry for a message that was not tried.

@@ -70,6 +70,7 @@ func (s *Service) split(ctx context.Context, st *stored) {
 	}
 	if err == nil {
 		st.message.Personalizations, st.message.Recipients, st.message.Source, st.message.Splitting = nil, nil, nil, false
+		st.reindex = true // its recipients are those of the copies
 		s.dequeue(st, email.Split)
 		err = s.save(ctx, st)
 	}
@@ -103,6 +104,7 @@ func (s *Service) saveCopies(ctx context.Context, m email.Message, copies []emai
 			s.dequeue(&one, email.Failed)
 		}
 		one.message.SetRecipientStatuses()
+		s.setTerms(&one.message, &one.record)
 		if err := encode(&one.message, &one.record); err != nil {
 			return err
 		}
@@ -131,20 +133,25 @@ func (s *Service) loadCopies(st *stored) (err error) {
 func (s *Service) render(m email.Message) ([]email.Personalization, error) {
 	all := slices.Clone(m.Personalizations)
 	for i := range all {
-		content, err := s.content(m.Source, all[i].TemplateData)
-		if err != nil {
+		if err := s.renderCopy(m, &all[i]); err != nil {
 			return nil, err
 		}
-		if content == nil {
-			continue
-		}
-		content.Subject = cmp.Or(content.Subject, m.Subject)
-		if content.Text == "" && content.HTML != "" {
-			content.Text = s.Text.Text(content.HTML)
-		}
-		all[i].Content = content
 	}
 	return all, nil
+}
+
+// renderCopy is render for one copy.
+func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
+	content, err := s.content(m.Source, p.TemplateData)
+	if err != nil || content == nil {
+		return err
+	}
+	content.Subject = cmp.Or(content.Subject, m.Subject)
+	if content.Text == "" && content.HTML != "" && !m.HTMLOnly {
+		content.Text = s.Text.Text(content.HTML)
+	}
+	p.Content = content
+	return nil
 }
 
 // isBatchStored reports whether the batch of a message that was never tried is stored. A store may

@@ -68,7 +68,7 @@ func TestAMessageThatWasGivenUpForWantOfAProviderIsRetried(t *testing.T) {
 		if err != nil || len(feed) == 0 {
 			t.Fatal(feed, err)
 		}
-		if last := feed[len(feed)-1]; last.Type != "message.failed" || strings.Contains(string(last.Data), "provider") {
+		if last := feed[len(feed)-1]; last.Type != "message.failed" || strings.Contains(string(last.Data), `"provider":`) {
 			t.Errorf("the feed ends with %s %s", last.Type, last.Data)
 		}
 		p.stop()

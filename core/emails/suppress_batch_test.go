@@ -12,7 +12,6 @@ import (
 	"patchbay/core/idempotency"
 	"patchbay/core/suppression"
 	"patchbay/core/template"
-	"patchbay/ports"
 )
 
 // sendBatch sends a batch of one copy for each name, by a first provider that merges them, and waits
@@ -86,7 +85,7 @@ func TestASuppressedBatchIsSentAfterItsRecipientsWereRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		page, err := b.List(t.Context(), tenant, ports.Filter{Customer: state.ID}, "", 10)
+		page, err := b.List(t.Context(), tenant, emails.Filter{Batch: state.ID}, "", 10)
 		if err != nil || len(page.Messages) != 1 {
 			t.Fatalf("%d messages, %v; want one", len(page.Messages), err)
 		}

@@ -76,7 +76,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	}
 	s.Counted(e.Provider, h.result)
 	s.logNotification(ctx, &st.message, n, h)
-	a := webhook.Applied{Erased: s.isErased(&st.message, n.Recipient)}
+	a := webhook.Applied{Erased: st.message.Keeping.Brief() || s.isErased(&st.message, n.Recipient)} // it may quote the subject
 	if h.result == string(n.Event) && feedOnly(n.Event) {
 		a.Events = s.recipientEvents(&st.message, n, h.attempt, h.recipients)
 	}
@@ -157,6 +157,9 @@ func (s *Service) applyNotification(st *stored, provider string, n email.Notific
 		return h, err
 	}
 	n.Reason = m.Redact(n.Reason) // the feed is kept forever
+	if m.Keeping.Brief() {
+		n.Reason = "" // it may quote the subject, which is not known any more
+	}
 	changed, fresh := s.addFates(m, n, h)
 	if !changed {
 		return h, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
@@ -18,7 +19,6 @@ import (
 	"patchbay/core/personaldata"
 	"patchbay/core/user"
 	"patchbay/core/users"
-	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
@@ -321,7 +321,7 @@ func TestTenantsDoNotMeet(t *testing.T) {
 		if counts, _, err := r.erase(t, personaldata.Who{Tenant: tenant, UserID: ada.ID}); err != nil {
 			t.Fatalf("%v, %s", err, counts)
 		}
-		page, err := r.mail.List(t.Context(), "other", ports.Filter{}, "", 10)
+		page, err := r.mail.List(t.Context(), "other", emails.Filter{}, "", 10)
 		if err != nil || len(page.Messages) != 1 || page.Messages[0].Text != secret {
 			t.Errorf("%v, %+v", err, page)
 		}

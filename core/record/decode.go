@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"patchbay/core/fault"
@@ -85,6 +87,16 @@ func Storable(r *ports.Record) error {
 	case r.Partial:
 		return fault.New(fault.Invalid, "partial_record", "a record from a list is read again before it is saved: it has more than the list shows")
 	}
+	return checkTerms(r.Terms)
+}
+
+func checkTerms(terms []string) error {
+	bad := func(t string) bool {
+		return t == "" || len(t) > ports.MaxTermBytes || !utf8.ValidString(t) || strings.ContainsRune(t, 0)
+	}
+	if len(terms) > ports.MaxTerms || slices.ContainsFunc(terms, bad) {
+		return fault.New(fault.Invalid, "invalid_terms", fmt.Sprintf("a record has at most %d terms, texts of 1 to %d bytes", ports.MaxTerms, ports.MaxTermBytes))
+	}
 	return nil
 }
 
@@ -94,11 +106,26 @@ func Attachable(parent *ports.Record, children []*ports.Record) error {
 		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events) > 0 {
 			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no key, no reference and no events")
 		}
+		if err := checkTerms(c.Terms); err != nil {
+			return err
+		}
 	}
 	if parent.Rev != 0 {
 		return fault.New(fault.Invalid, "invalid_record", "only a new record is attached")
 	}
 	return nil
+}
+
+// DecodeTerms is Decode for the terms of a record, which a store may keep as a JSON array besides the
+// body. No raw bytes are no terms.
+func DecodeTerms(raw []byte) (terms []string, err error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &terms); err != nil {
+		return nil, undecodable("terms of a record", err)
+	}
+	return terms, nil
 }
 
 // DecodeUser is Decode for the user as it was created, which a store of users keeps besides the

@@ -2,6 +2,7 @@ package record_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"testing"
 
@@ -58,5 +59,19 @@ func BenchmarkDecodeMetadata(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestTermsAreAnArrayOfTexts(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{``: `[]`, `[]`: `[]`, `["a","b c"]`: `["a" "b c"]`} {
+		if got, err := record.DecodeTerms([]byte(raw)); err != nil || fmt.Sprintf("%q", got) != want {
+			t.Errorf("%s: got %q, %v; want %s", raw, got, err, want)
+		}
+	}
+	for _, raw := range []string{`{}`, `"a"`, `[1]`, `[`} {
+		if _, err := record.DecodeTerms([]byte(raw)); fault.From(err).Code != record.CodeUndecodable {
+			t.Errorf("%s: got %v, want code %s", raw, err, record.CodeUndecodable)
+		}
 	}
 }

@@ -14,9 +14,21 @@ func (r *rig) attach(t *testing.T, id, key, body string) error {
 	t.Helper()
 	enclosures := make([]*ports.Record, 2)
 	for i := range enclosures {
-		enclosures[i] = &ports.Record{Tenant: tenant, Kind: "enclosure", ID: fmt.Sprint(id, ".", i), Body: []byte("enclosed")}
+		enclosures[i] = &ports.Record{Tenant: tenant, Kind: "enclosure", ID: fmt.Sprint(id, ".", i), Body: []byte("enclosed"), Terms: []string{"red"}}
 	}
-	return r.Attach(t.Context(), letter(id, key, body), enclosures...)
+	parent := letter(id, key, body)
+	parent.Terms = []string{"red"}
+	return r.Attach(t.Context(), parent, enclosures...)
+}
+
+// red returns how many records of a kind the store finds by the term of the letters and enclosures.
+func (r *rig) red(t *testing.T, kind string) int {
+	t.Helper()
+	page, err := r.store.List(t.Context(), tenant, kind, ports.Filter{Terms: []string{"red"}}, "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Records)
 }
 
 func (r *rig) enclosed(t *testing.T, id string) (n int) {
@@ -38,6 +50,9 @@ func TestARecordIsHeldAndMovedWithItsChildren(t *testing.T) {
 					t.Fatal(err)
 				}
 				checkKind(t, r.attach(t, "a", "key", "Hello"), fault.Conflict)
+				if held, err := r.Get(t.Context(), tenant, "letter", "a"); err != nil || held.Terms != nil {
+					t.Errorf("terms of the held record = %q, %v; want none read", held.Terms, err)
+				}
 				r.stop()
 				r.start(t) // after a crash
 				r.storeFails(available)
@@ -46,6 +61,9 @@ func TestARecordIsHeldAndMovedWithItsChildren(t *testing.T) {
 				checkBody(t, r.inStore(t, "a"), "Hello")
 				if got := r.enclosed(t, "a"); got != 2 {
 					t.Errorf("enclosures in the store = %d, want 2", got)
+				}
+				if letters, enclosures := r.red(t, "letter"), r.red(t, "enclosure"); letters != 1 || enclosures != 2 {
+					t.Errorf("found by terms: %d letters and %d enclosures, want 1 and 2", letters, enclosures)
 				}
 			})
 		})

@@ -281,7 +281,7 @@ func (s *Spool) read(ctx context.Context, kind string, store, local func(context
 	switch {
 	case lerr == nil && w.Index.Status == stateHeld:
 		held, lerr := unwrap(w)
-		held.Held = true
+		held.Held, held.Terms = true, nil // as a store reads it
 		return held.Record, lerr
 	case lerr == nil && fault.Is(err, fault.NotFound):
 		return store(ctx) // it was moved in the meantime

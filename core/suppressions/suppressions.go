@@ -70,12 +70,8 @@ var errNotFound = fault.New(fault.NotFound, "no_such_suppression", "this address
 // id returns the id of the suppression of an address. An address has the same one however it is
 // written: in capitals, or with a domain in another script.
 func (s *Service) id(tenant, address string) string {
-	address = user.NormalizeEmail(address)
-	if ascii, err := s.ASCIIAddress(address); err == nil {
-		address = user.NormalizeEmail(ascii)
-	}
 	mac := hmac.New(sha256.New, s.HashSecret)
-	for _, part := range []string{tenant, "\n", address} {
+	for _, part := range []string{tenant, "\n", user.Mailbox(address, s.ASCIIAddress)} {
 		_, _ = mac.Write([]byte(part)) // a hash never fails
 	}
 	return prefix + spell(mac.Sum(nil)[:hashBytes])

@@ -120,6 +120,20 @@ func NormalizeEmail(email string) string {
 	}, strings.TrimSpace(email))
 }
 
+// Mailbox returns the form in which the spellings of one mailbox are equal: as NormalizeEmail returns
+// it, and with its domain in ASCII. ascii returns an address with its domain in ASCII, or an error if it
+// has none; nil stands for one that is always an error.
+func Mailbox(address string, ascii func(email string) (string, error)) string {
+	address = NormalizeEmail(address)
+	if ascii == nil {
+		return address
+	}
+	if written, err := ascii(address); err == nil {
+		return NormalizeEmail(written)
+	}
+	return address
+}
+
 func (u User) check() error {
 	if err := checkEmail(u.Email); err != nil {
 		return err

@@ -27,9 +27,13 @@ type Worker struct {
 	Limit   int           // claims handled concurrently
 	// Fair keeps a tenant from holding more places than are free. A tenant alone holds at
 	// most half of them. Another tenant finds a free place however much the first has waiting.
-	Fair   bool
-	Handle func(ctx context.Context, c ports.Claim) error
-	Log    *slog.Logger
+	Fair bool
+	// Room, if set, says how many records may be claimed at present; if none, also when to ask again.
+	// Claimed is then told how many were, before they are handled.
+	Room    func() (n int, wait time.Duration)
+	Claimed func(n int)
+	Handle  func(ctx context.Context, c ports.Claim) error
+	Log     *slog.Logger
 
 	once  sync.Once
 	nudge chan struct{}
@@ -70,6 +74,12 @@ func (w *Worker) Run(ctx context.Context) {
 		n, full := places.claimable()
 		var claims []ports.Claim
 		var later <-chan time.Time
+		if n > 0 && w.Room != nil {
+			room, wait := w.Room()
+			if n = min(n, room); n == 0 {
+				later = time.After(wait)
+			}
+		}
 		switch began := time.Now(); { //nolint:forbidigo // it measures how long the store takes
 		case n == 0: // wait until a place is freed
 		case len(full) == 0:
@@ -79,6 +89,9 @@ func (w *Worker) Run(ctx context.Context) {
 		default:
 			claims = w.claim(ctx, n, full...)
 			past = time.Now().Add(claimSpacing * time.Since(began)) //nolint:forbidigo // as above
+		}
+		if w.Claimed != nil {
+			w.Claimed(len(claims))
 		}
 		for _, c := range claims {
 			places.acquire(c.Tenant)

@@ -28,6 +28,7 @@ func Check(t *testing.T, store ports.Journal, users ports.UserRepository) {
 	t.Helper()
 	payments(t, store)
 	email(t, store)
+	terms(t, store)
 	people(t, users)
 	feed(t, store)
 }
@@ -83,6 +84,20 @@ func email(t *testing.T, store ports.Journal) {
 	counts, err := store.Count(t.Context(), 10, ports.Set{Queue: "mail:sendgrid"})
 	if err != nil || counts[0].N != 1 {
 		t.Errorf("count of the queue of mail: got %+v, %v; want 1", counts, err)
+	}
+}
+
+// terms checks that a record which was written without terms gets them with a save.
+func terms(t *testing.T, store ports.Journal) {
+	t.Helper()
+	r := found(t, store, "message", mail)
+	r.Terms = []string{"new"}
+	if err := store.Save(t.Context(), &r)[0]; err != nil {
+		t.Errorf("save of the email with terms: %v", err)
+	}
+	page, err := store.List(t.Context(), "default", "message", ports.Filter{Terms: []string{"new"}}, "", 10)
+	if err != nil || len(page.Records) != 1 || page.Records[0].ID != r.ID {
+		t.Errorf("list by terms: got %+v, %v; want the email", page.Records, err)
 	}
 }
 

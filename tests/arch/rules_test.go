@@ -9,7 +9,7 @@ const (
 	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
 	provider = outbound + " adapters/provider config/setting"
-	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322"
+	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322 adapters/mail/labels"
 
 	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 	templated  = " adapters/mail/rfc5322 adapters/handlebars adapters/htmltext" // what a simulator of a mail provider writes mail with
@@ -65,6 +65,7 @@ var rules = []rule{
 	{"adapters/simulators/sendgridsim", simulators + templated, "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
 	{"adapters/simulators/mailgunsim", simulators + templated, ""},
 	{"adapters/simulators/resendsim", simulators + " adapters/mail/rfc5322", ""},
+	{"adapters/simulators/sessim", simulators + " adapters/mail/rfc5322 adapters/handlebars", ""},
 	{"adapters/simulators/smtpsim", simulators, "github.com/emersion/go-smtp github.com/emersion/go-sasl github.com/xdg-go/scram"},
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 
@@ -79,10 +80,12 @@ var rules = []rule{
 	// Providers. A new one needs no line: the last rule of its sort is for it.
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
 	{"adapters/mail/refusal", types, ""},
+	{"adapters/mail/labels", types, ""},
 	{"adapters/mail/mimeread", types + " ports adapters/mail/rfc5322", "github.com/emersion/go-message"},
 	{"adapters/mail/catchermail", mail + " core/guard", "github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
+	{"adapters/mail/sesmail", mail, "github.com/aws/aws-sdk-go-v2/aws"},
 	{"adapters/mail/smtpmail", mail + " core/guard", "github.com/wneessen/go-mail/smtp"},
 	{"adapters/mail/...", mail, unclaimed},
 	{"adapters/payments/mockpay", provider + " core/record adapters/payments/stripepay adapters/simulators/stripesim", ""}, // the mock alone may import both

@@ -48,21 +48,23 @@ func TestTheDocumentNamesThePostsThatTakeAKey(t *testing.T) {
 		path func(*testing.T) string
 		body any
 	}{
-		"createPayment":  {at("/api/payments"), pay("pm_card_visa")},
-		"confirmPayment": {payment("confirm", server), object{}},
-		"capturePayment": {payment("capture", object{"captureMethod": "manual"}), object{}},
-		"cancelPayment":  {payment("cancel", server), nil},
-		"refundPayment":  {payment("refunds", nil), object{"amount": 500}},
-		"syncPayment":    {payment("sync", nil), nil},
-		"resolvePayment": {payment("resolve", nil), object{"verdict": "noted"}},
-		"sendEmail":      {at("/api/emails"), object{"to": []string{"ada@example.com"}, "subject": "s", "text": "t"}},
-		"retryEmail":     {email("retry"), nil},
-		"cancelEmail":    {email("cancel"), nil},
-		"sendBatch":      {at("/api/emails/batch"), batchOf(1, nil)},
-		"cancelBatch":    {batch, nil},
-		"addSuppression": {at("/api/suppressions"), object{"email": "eve@example.com"}},
-		"unsubscribe":    {at("/unsubscribe/of-nobody"), nil},
-		"createUser":     {at("/api/users"), object{"email": "ada@example.com"}},
+		"createPayment":   {at("/api/payments"), pay("pm_card_visa")},
+		"confirmPayment":  {payment("confirm", server), object{}},
+		"capturePayment":  {payment("capture", object{"captureMethod": "manual"}), object{}},
+		"cancelPayment":   {payment("cancel", server), nil},
+		"refundPayment":   {payment("refunds", nil), object{"amount": 500}},
+		"syncPayment":     {payment("sync", nil), nil},
+		"resolvePayment":  {payment("resolve", nil), object{"verdict": "noted"}},
+		"sendEmail":       {at("/api/emails"), object{"to": []string{"ada@example.com"}, "subject": "s", "text": "t"}},
+		"retryEmail":      {email("retry"), nil},
+		"cancelEmail":     {email("cancel"), nil},
+		"retryEmails":     {at("/api/emails/retry"), object{"status": "failed"}},
+		"rescheduleEmail": {email("reschedule"), object{"sendAt": time.Now().Add(2 * time.Hour)}},
+		"sendBatch":       {at("/api/emails/batch"), batchOf(1, nil)},
+		"cancelBatch":     {batch, nil},
+		"addSuppression":  {at("/api/suppressions"), object{"email": "eve@example.com"}},
+		"unsubscribe":     {at("/unsubscribe/of-nobody"), nil},
+		"createUser":      {at("/api/users"), object{"email": "ada@example.com"}},
 	}
 	for id, takes := range postsWithKeys(t, g) {
 		row, ok := rows[id]

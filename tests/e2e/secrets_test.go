@@ -15,6 +15,7 @@ import (
 	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/adapters/simulators/resendsim"
 	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/sessim"
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/tests/gateway"
 	"patchbay/tests/sendgridapi"
@@ -28,6 +29,7 @@ type secretsRun struct {
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
 	resend   *resendsim.Sim
+	ses      *sessim.Sim
 	secrets  map[string]string // by what they are
 
 	mu      sync.Mutex
@@ -38,26 +40,28 @@ func newCanary(t *testing.T) *secretsRun {
 	t.Helper()
 	c := &secretsRun{
 		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)}),
-		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), resend: resendsim.Start(t, resendsim.Options{}), outputs: map[string]string{},
+		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), resend: resendsim.Start(t, resendsim.Options{}),
+		ses: sessim.Start(t, sessim.Options{}), outputs: map[string]string{},
 	}
 	c.secrets = map[string]string{
-		"Stripe's key": c.stripe.Key(), "SendGrid's key": c.sendgrid.Key(), "Mailgun's key": c.mailgun.Key(), "Resend's key": c.resend.Key(),
+		"Stripe's key": c.stripe.Key(), "SendGrid's key": c.sendgrid.Key(), "Mailgun's key": c.mailgun.Key(), "Resend's key": c.resend.Key(), "SES's key": c.ses.Key(),
 		"Mailgun's key as it is sent": base64.StdEncoding.EncodeToString([]byte("api:" + c.mailgun.Key())),
 		"the webhook secret":          gateway.FirstSecret,
 	}
 	c.Gateway = gateway.Configured(t, fmt.Sprintf(`
 log: {level: debug}
 payments: {providers: [stripe]}
-mail: {providers: [sendgrid, mailgun, resend], from: shop@example.com}
+mail: {providers: [sendgrid, mailgun, ses, resend], from: shop@example.com}
 providers:
   stripe: {type: stripe, secret_key: "${STRIPE}", webhook_secrets: ["${HOOK}"], base_url: %q}
   sendgrid: {type: sendgrid, api_key: "${SENDGRID}", base_url: %q}
   mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN}", base_url: %q}
+  ses: {type: ses, region: us-east-1, access_key_id: %s, secret_access_key: "${SES}", base_url: %q}
   resend: {type: resend, api_key: "${RESEND}", base_url: %q}
 policies:
   default: {timeout: 300ms, attempts: 1, breaker: {minimum_calls: 100000}}
-`, c.stripe.URL(), c.sendgrid.URL(), c.mailgun.Domain(), c.mailgun.URL(), c.resend.URL()),
-		"STRIPE="+c.stripe.Key(), "SENDGRID="+c.sendgrid.Key(), "MAILGUN="+c.mailgun.Key(), "RESEND="+c.resend.Key(), "HOOK="+gateway.FirstSecret)
+`, c.stripe.URL(), c.sendgrid.URL(), c.mailgun.Domain(), c.mailgun.URL(), c.ses.KeyID(), c.ses.URL(), c.resend.URL()),
+		"STRIPE="+c.stripe.Key(), "SENDGRID="+c.sendgrid.Key(), "MAILGUN="+c.mailgun.Key(), "RESEND="+c.resend.Key(), "SES="+c.ses.Key(), "HOOK="+gateway.FirstSecret)
 	c.Restart(t)
 	return c
 }
@@ -163,6 +167,7 @@ func (c *secretsRun) failMail(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	befall(account{c.sendgrid.Server, c.sendgrid.Key()})
 	befall(account{c.mailgun.Server, c.mailgun.Key()})
+	befall(account{c.ses.Server, c.ses.Key()})
 	befall(account{c.resend.Server, c.resend.Key()})
 	m := c.ask(t, name, "POST", "/api/emails", object{"to": []string{"ada@example.com"}, "subject": name, "text": "Hello"})
 	gateway.Eventually(t, 10*time.Second, "the message was tried while a provider "+name, func() bool {
@@ -176,6 +181,7 @@ func (c *secretsRun) failMail(t *testing.T, name string, befall func(account)) {
 	})
 	c.sendgrid.Heal()
 	c.mailgun.Heal()
+	c.ses.Heal()
 	c.resend.Heal()
 }
 

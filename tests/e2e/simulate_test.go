@@ -14,6 +14,10 @@ import (
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/sesmail"
+	"patchbay/core/email"
 	"patchbay/tests/gateway"
 )
 
@@ -163,6 +167,30 @@ func TestSimulateResend(t *testing.T) {
 	mail := `{"from":"shop@example.com","to":["ada@example.com"],"subject":"Order 17","text":"Hello"}`
 	if status, answer := s.send(t, "POST", "/emails", "application/json", "Bearer "+s.known["api_key"], mail); status != 200 || !strings.Contains(answer, `"id":`) {
 		t.Errorf("a message: %d %s", status, answer)
+	}
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
+		t.Errorf("what it delivered: %d %s", status, answer)
+	}
+	s.end(t)
+}
+
+func TestSimulateSES(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, 4, "ses", "--address", "127.0.0.1:0")
+	m, err := sesmail.New(sesmail.Options{
+		Name: "ses", Region: s.known["region"], AccessKeyID: s.known["access_key_id"], SecretAccessKey: s.known["secret_access_key"],
+		Clock: clock.System{}, HTTP: httpclient.Options{BaseURL: s.known["base_url"]},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Send(t.Context(), email.Message{
+		ID: "msg_1", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}}, Subject: "Order 17", Text: "Hello", MessageID: "1@example.com",
+	}); err != nil {
+		t.Errorf("a message: %v", err)
+	}
+	if status, answer := s.send(t, "POST", "/v2/email/outbound-emails", "application/json", "", "{}"); status != 403 {
+		t.Errorf("a message that is not signed: %d %s, want 403", status, answer)
 	}
 	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
 		t.Errorf("what it delivered: %d %s", status, answer)

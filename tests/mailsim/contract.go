@@ -38,21 +38,32 @@ type Provider interface {
 	Heal()
 }
 
+// Traits says where a provider differs from most.
+type Traits struct {
+	mailtest.Network
+	Restamped bool // see mailtest.Harness
+}
+
 // Contract runs the suites for a mailer and its provider, also with the resilience policy around
 // the mailer. faults maps each fault of the suite, except a refused connection, to the provider's
 // way of causing it.
 func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open func(t *testing.T) (ports.Mailer, Provider)) {
+	ContractWith(t, Traits{}, faults, open)
+}
+
+// ContractWith is Contract for a provider with these traits.
+func ContractWith(t *testing.T, traits Traits, faults map[mailtest.Fault]faultserver.Fault, open func(t *testing.T) (ports.Mailer, Provider)) {
 	harness := func(t *testing.T) mailtest.NetworkHarness {
 		mailer, provider := open(t)
 		return mailtest.NetworkHarness{
 			Harness: mailtest.Harness{
-				Mailer: mailer, Delivered: func(*testing.T) [][]byte { return provider.Delivered() },
+				Mailer: mailer, Delivered: func(*testing.T) [][]byte { return provider.Delivered() }, Restamped: traits.Restamped,
 			},
 			Attempts:    func() int { return len(provider.Requests()) },
 			Connections: provider.Connections,
 			Kept: func() (all []mailtest.Kept) {
 				for _, l := range provider.Messages() {
-					kept := mailtest.Kept{To: l.To, Variables: l.Variables}
+					kept := mailtest.Kept{To: l.To, Variables: l.Variables, Tracking: l.Tracking}
 					if l.Template != nil {
 						kept.Template, kept.Data = l.Template.Name, l.Template.Variables
 					}
@@ -87,11 +98,11 @@ func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open fu
 	})
 	t.Run("mail outcomes", func(t *testing.T) {
 		t.Parallel()
-		mailtest.RunNetwork(t, mailtest.Network{}, harness)
+		mailtest.RunNetwork(t, traits.Network, harness)
 	})
 	t.Run("mail outcomes within a policy", func(t *testing.T) {
 		t.Parallel()
-		mailtest.RunNetwork(t, mailtest.Network{}, func(t *testing.T) mailtest.NetworkHarness {
+		mailtest.RunNetwork(t, traits.Network, func(t *testing.T) mailtest.NetworkHarness {
 			h := harness(t)
 			h.Mailer = resilience.NewMailer(h.Mailer, resilience.Options{Policy: policy})
 			return h

@@ -13,12 +13,12 @@ func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Fi
 	if err := j.enter(ctx, List); err != nil {
 		return ports.RecordPage{}, err
 	}
-	after, err := ports.ParseCursor(cursor)
+	from, after, err := filter.Range(cursor)
 	if err != nil {
 		return ports.RecordPage{}, err
 	}
 	found := j.selected(tenant, kind, filter, func(r ports.Record) bool {
-		return newestFirst(place(r), after) > 0
+		return place(r).Created >= from && newestFirst(place(r), after) > 0
 	})
 	pager := ports.NewPager(limit)
 	for i, r := range found {
@@ -38,8 +38,9 @@ func (j *Journal) selected(tenant, kind string, f ports.Filter, wanted func(port
 	for at, r := range j.records {
 		if at.tenant == tenant && at.kind == kind && wanted(r) &&
 			(f.Status == "" || f.Status == r.Index.Status) &&
-			(f.Customer == "" || f.Customer == r.Index.Customer) {
-			found = append(found, clone(r))
+			(f.Customer == "" || f.Customer == r.Index.Customer) &&
+			!slices.ContainsFunc(f.Terms, func(term string) bool { return !slices.Contains(r.Terms, term) }) {
+			found = append(found, shown(r))
 		}
 	}
 	slices.SortFunc(found, func(a, b ports.Record) int {

@@ -131,7 +131,9 @@ func (j *Journal) write(r ports.Record, more func()) error {
 	if old.Rev != r.Rev || j.taken(at, ports.ByIdem, r.Idem) || j.taken(at, ports.ByRef, r.Ref) {
 		return fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 	}
-	r.Parent = old.Parent
+	if r.Parent = old.Parent; r.Terms == nil {
+		r.Terms = old.Terms
+	}
 	for _, e := range r.Events {
 		e.Seq = j.last() + 1
 		e.Data = bytes.Clone(e.Data)
@@ -200,7 +202,7 @@ func (j *Journal) GetAll(ctx context.Context, tenant, kind string, ids ...string
 	defer j.mu.Unlock()
 	for _, id := range ids {
 		if r, ok := j.records[name{tenant, kind, id}]; ok {
-			all = append(all, clone(r))
+			all = append(all, shown(r))
 		}
 	}
 	return all, nil
@@ -222,7 +224,7 @@ func (j *Journal) read(at name) (ports.Record, error) {
 	if !ok {
 		return ports.Record{}, fault.New(fault.NotFound, "record_not_found", "no such record")
 	}
-	return clone(r), nil
+	return shown(r), nil
 }
 
 // Claim implements ports.Queue.
@@ -248,7 +250,7 @@ func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Dur
 		r.Rev++
 		r.Owner, r.Due = owner, stored(now.Add(lease))
 		j.records[name{r.Tenant, r.Kind, r.ID}] = r
-		claims = append(claims, ports.Claim{Record: clone(r), Expired: expired})
+		claims = append(claims, ports.Claim{Record: shown(r), Expired: expired})
 	}
 	return claims, nil
 }
@@ -313,6 +315,12 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // clone copies a record, so that callers and the journal do not share memory.
 func clone(r ports.Record) ports.Record {
-	r.Body, r.Content = bytes.Clone(r.Body), bytes.Clone(r.Content)
+	r.Body, r.Content, r.Terms = bytes.Clone(r.Body), bytes.Clone(r.Content), slices.Clone(r.Terms)
 	return r
+}
+
+// shown copies a record as callers read it: without its terms.
+func shown(r ports.Record) ports.Record {
+	r.Terms = nil
+	return clone(r)
 }

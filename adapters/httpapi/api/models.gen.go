@@ -34,6 +34,9 @@ const (
 	Strong GetUserParamsPatchbayConsistency = "strong"
 )
 
+// Address ada@example.com, Ada <ada@example.com>, or an object.
+type Address = StringOrMailbox
+
 // AmountRequest defines model for AmountRequest.
 type AmountRequest struct {
 	// Amount In the minor units of ISO 4217. All that is left where absent.
@@ -49,6 +52,19 @@ type Attachment struct {
 	ContentId   string `json:"contentId,omitempty,omitzero"`
 	ContentType string `json:"contentType"`
 	Filename    string `json:"filename"`
+}
+
+// AttachmentInfo defines model for AttachmentInfo.
+type AttachmentInfo struct {
+	Bytes int `json:"bytes"`
+
+	// ContentId It is inline.
+	ContentId   string `json:"contentId,omitempty,omitzero"`
+	ContentType string `json:"contentType"`
+	Filename    string `json:"filename"`
+
+	// Number From 0.
+	Number *int `json:"number"`
 }
 
 // Attempt defines model for Attempt.
@@ -88,15 +104,21 @@ type BatchEmailRequest struct {
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
 	Category Category `json:"category,omitempty,omitzero"`
 
+	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+	Content Keeping `json:"content,omitempty,omitzero"`
+
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
+	// ExpiresAt When it is not worth sending any more: what no provider has taken by then fails with the code expired.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+
 	// From Where absent the configured address.
-	From             string            `json:"from,omitempty,omitzero"`
+	From             Address           `json:"from,omitempty,omitzero"`
 	Metadata         Metadata          `json:"metadata,omitempty,omitzero"`
 	Personalizations []Personalization `json:"personalizations"`
 
-	// SendAt At most 72 hours ahead.
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Used where the template has none.
@@ -105,6 +127,12 @@ type BatchEmailRequest struct {
 
 	// TemplateId A template, by its name here or at the providers.
 	TemplateId string `json:"template_id"`
+
+	// TextFromHtml false: where the template has no text, the emails go out as html alone.
+	TextFromHtml *bool `json:"textFromHtml,omitempty,omitzero"`
+
+	// Tracking Whether the provider tracks who opens it and clicks its links; say false for codes to log in. Where absent, what the provider's account does. A provider that cannot be told is asked only if its configuration says that its account does the same.
+	Tracking *bool `json:"tracking,omitempty,omitzero"`
 }
 
 // Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
@@ -146,25 +174,37 @@ type EmailRequest struct {
 	Attachments []Attachment `json:"attachments,omitempty,omitzero"`
 
 	// Bcc See to for the limit of all recipients.
-	Bcc []string `json:"bcc,omitempty,omitzero"`
+	Bcc []Address `json:"bcc,omitempty,omitzero"`
 
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
 	Category Category `json:"category,omitempty,omitzero"`
 
 	// Cc See to for the limit of all recipients.
-	Cc []string `json:"cc,omitempty,omitzero"`
+	Cc []Address `json:"cc,omitempty,omitzero"`
+
+	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+	Content Keeping `json:"content,omitempty,omitzero"`
 
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
 
-	// From Where absent the configured address.
-	From     string            `json:"from,omitempty,omitzero"`
-	Headers  map[string]string `json:"headers,omitempty,omitzero"`
-	Html     string            `json:"html,omitempty,omitzero"`
-	Metadata Metadata          `json:"metadata,omitempty,omitzero"`
-	ReplyTo  []string          `json:"replyTo,omitempty,omitzero"`
+	// ExpiresAt When it is not worth sending any more: what no provider has taken by then fails with the code expired.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
 
-	// SendAt At most 72 hours ahead.
+	// From Where absent the configured address.
+	From    Address           `json:"from,omitempty,omitzero"`
+	Headers map[string]string `json:"headers,omitempty,omitzero"`
+	Html    string            `json:"html,omitempty,omitzero"`
+
+	// InReplyTo The messageId of the email that this one answers, with or without angle brackets.
+	InReplyTo string   `json:"inReplyTo,omitempty,omitzero"`
+	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
+
+	// References The ids of the emails of the thread, the oldest first. Where absent inReplyTo. Those that do not fit on one line are left out, from the second on.
+	References []string  `json:"references,omitempty,omitzero"`
+	ReplyTo    []Address `json:"replyTo,omitempty,omitzero"`
+
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Required without templateId.
@@ -180,8 +220,14 @@ type EmailRequest struct {
 	// Text Derived from html where absent.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// To ada@example.com or Ada <ada@example.com>. All of them see each other. to, cc and bcc take at most 1000 recipients together.
-	To []string `json:"to"`
+	// TextFromHtml false: an email without text goes out as html alone.
+	TextFromHtml *bool `json:"textFromHtml,omitempty,omitzero"`
+
+	// To All of them see each other. to, cc and bcc take at most 1000 recipients together.
+	To []Address `json:"to"`
+
+	// Tracking Whether the provider tracks who opens it and clicks its links; say false for codes to log in. Where absent, what the provider's account does. A provider that cannot be told is asked only if its configuration says that its account does the same.
+	Tracking *bool `json:"tracking,omitempty,omitzero"`
 }
 
 // EmptyRequest defines model for EmptyRequest.
@@ -234,6 +280,9 @@ type Health struct {
 	Status string `json:"status"`
 }
 
+// Keeping For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+type Keeping = string
+
 // Mailbox defines model for Mailbox.
 type Mailbox struct {
 	Email string `json:"email"`
@@ -249,31 +298,46 @@ type Message struct {
 	Bcc     []string `json:"bcc,omitempty,omitzero"`
 
 	// Category What it is for: transactional where absent. Marketing does not go to those who have unsubscribed or complained, and has a List-Unsubscribe with one click where it has one recipient, server.public_url is set, and no such header is given.
-	Category  Category  `json:"category"`
-	Cc        []string  `json:"cc,omitempty,omitzero"`
+	Category Category `json:"category"`
+	Cc       []string `json:"cc,omitempty,omitzero"`
+
+	// Content For how long what it says is kept: keep (where absent) until storage.retention; until_sent until it is sent, given up, canceled or suppressed; never is until_sent, and nobody can read it before. An email whose content was removed cannot be retried.
+	Content   Keeping   `json:"content"`
 	CreatedAt time.Time `json:"createdAt"`
 	Delivery  string    `json:"delivery"`
 
 	// ErasedAt When what it said, and the person's address, were taken out of it.
-	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
-	From     string    `json:"from"`
-	Id       string    `json:"id"`
-	Metadata Metadata  `json:"metadata,omitempty,omitzero"`
+	ErasedAt  time.Time `json:"erasedAt,omitempty,omitzero"`
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+	From      string    `json:"from"`
+	Id        string    `json:"id"`
 
-	// PurgedAt When its text and files were removed, being older than storage.retention.
+	// MessageId Its Message-ID, as headers have it: what the inReplyTo of an answer takes. Absent where no email has it, being split.
+	MessageId string   `json:"messageId,omitempty,omitzero"`
+	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
+
+	// NextAttemptAt When a provider is asked next, while it waits for that.
+	NextAttemptAt time.Time `json:"nextAttemptAt,omitempty,omitzero"`
+
+	// PurgedAt When its text and files were removed, being older than storage.retention, or by content.
 	PurgedAt   time.Time   `json:"purgedAt,omitempty,omitzero"`
 	Recipients []Recipient `json:"recipients"`
 	SendAt     time.Time   `json:"sendAt,omitempty,omitzero"`
 
 	// Status sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent.
-	Status  MessageStatus `json:"status"`
-	Subject string        `json:"subject"`
-	Tags    []string      `json:"tags,omitempty,omitzero"`
+	Status MessageStatus `json:"status"`
+
+	// Subject Empty once it was removed, or where content is never.
+	Subject string   `json:"subject"`
+	Tags    []string `json:"tags,omitempty,omitzero"`
 
 	// TemplateId The template it was made from.
-	TemplateId string    `json:"templateId,omitempty,omitzero"`
-	To         []string  `json:"to"`
-	UpdatedAt  time.Time `json:"updatedAt"`
+	TemplateId string   `json:"templateId,omitempty,omitzero"`
+	To         []string `json:"to"`
+
+	// Tracking As the request said; absent where it did not.
+	Tracking  *bool     `json:"tracking,omitempty,omitzero"`
+	UpdatedAt time.Time `json:"updatedAt"`
 }
 
 // MessageAttempt defines model for MessageAttempt.
@@ -290,13 +354,32 @@ type MessageAttempt struct {
 	// Outcome rejected_message: no provider would take it. refused_here: this provider does not take it, such as one where its sender is not verified; another may.
 	Outcome string `json:"outcome"`
 
-	// Provider Empty where no configured provider could carry it; the code is no_provider then.
+	// Provider Empty where none was asked: no configured provider could carry it (the code is no_provider), or it was not worth sending any more (expired).
 	Provider  string    `json:"provider"`
 	Reference string    `json:"reference,omitempty,omitzero"`
 	StartedAt time.Time `json:"startedAt"`
 
 	// Tries How often the provider was asked for it, where it was more than once: it remembers the attempt, and sends it once. While the outcome is unknown it stays attempting, with the code, message and answer of the last try.
 	Tries int `json:"tries,omitempty,omitzero"`
+}
+
+// MessageContent defines model for MessageContent.
+type MessageContent struct {
+	// Attachments Their bytes are in GET /api/emails/{id}/attachments/{number}.
+	Attachments []AttachmentInfo  `json:"attachments,omitempty,omitzero"`
+	Headers     map[string]string `json:"headers,omitempty,omitzero"`
+
+	// Html This and text are absent where only a provider renders the template.
+	Html string `json:"html,omitempty,omitzero"`
+
+	// Mime It was handed over by SMTP. Attachment 0 is its text, as it came.
+	Mime    bool   `json:"mime,omitempty,omitzero"`
+	Subject string `json:"subject"`
+
+	// TemplateData What the template is rendered with.
+	TemplateData json.RawMessage `json:"templateData,omitempty,omitzero"`
+	TemplateId   string          `json:"templateId,omitempty,omitzero"`
+	Text         string          `json:"text,omitempty,omitzero"`
 }
 
 // MessagePage defines model for MessagePage.
@@ -546,6 +629,12 @@ type RefundList struct {
 	Data []Refund `json:"data"`
 }
 
+// RescheduleRequest defines model for RescheduleRequest.
+type RescheduleRequest struct {
+	// SendAt As that of EmailRequest; one that is past means now.
+	SendAt time.Time `json:"sendAt"`
+}
+
 // Resolution What a person saw at the provider.
 type Resolution struct {
 	// Note What was seen. It is kept with the payment.
@@ -556,6 +645,40 @@ type Resolution struct {
 
 	// Verdict executed: the provider has done what was asked. It is read there. not_executed: it has not, and never will: a payment that was to be made is canceled, anything else may be asked for again. noted: nothing is unknown, and what needed a person has been looked at.
 	Verdict string `json:"verdict"`
+}
+
+// RetryRequest defines model for RetryRequest.
+type RetryRequest struct {
+	// Before Those accepted before.
+	Before time.Time `json:"before,omitempty,omitzero"`
+
+	// Code Of the last attempt.
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the call before.
+	Cursor string `json:"cursor,omitempty,omitzero"`
+
+	// Limit How many are retried at most.
+	Limit *int `json:"limit,omitempty,omitzero"`
+
+	// Provider Of the last attempt, as configured.
+	Provider string `json:"provider,omitempty,omitzero"`
+
+	// Since Those accepted then or later.
+	Since  time.Time `json:"since,omitempty,omitzero"`
+	Status string    `json:"status"`
+}
+
+// RetryResult defines model for RetryResult.
+type RetryResult struct {
+	// NextCursor Absent where there are no more.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+
+	// Retried How many are queued again.
+	Retried int `json:"retried"`
+
+	// Skipped How many cannot be: they were erased, have expired or lost their text, or have changed meanwhile.
+	Skipped int `json:"skipped"`
 }
 
 // Review Why a person must look at a payment, and what was found.
@@ -643,8 +766,17 @@ type UserPatch struct {
 	Name Nullable[string] `json:"name,omitzero"`
 }
 
+// AttachmentNumber defines model for attachmentNumber.
+type AttachmentNumber = int
+
 // Consistency defines model for consistency.
 type Consistency string
+
+// CreatedBefore defines model for createdBefore.
+type CreatedBefore = time.Time
+
+// CreatedFrom defines model for createdFrom.
+type CreatedFrom = time.Time
 
 // Cursor defines model for cursor.
 type Cursor = string
@@ -667,11 +799,20 @@ type IfMatch = string
 // Limit defines model for limit.
 type Limit = int
 
+// MetadataFilter defines model for metadataFilter.
+type MetadataFilter map[string]string
+
 // OfBatch defines model for ofBatch.
 type OfBatch = string
 
+// PlaceInBatch defines model for placeInBatch.
+type PlaceInBatch = int
+
 // ReasonFilter bounced (there is no such mailbox) and manual stop all mail. unsubscribed stops marketing. complained stops marketing, and all mail where mail.suppressions.complaints is all.
 type ReasonFilter = ReasonOfSuppression
+
+// RecipientFilter defines model for recipientFilter.
+type RecipientFilter = string
 
 // Reference defines model for reference.
 type Reference = string
@@ -696,6 +837,9 @@ type SvixSignature = string
 
 // SvixTimestamp defines model for svixTimestamp.
 type SvixTimestamp = string
+
+// TagFilter defines model for tagFilter.
+type TagFilter = string
 
 // Token defines model for token.
 type Token = string
@@ -752,6 +896,21 @@ type ListEmailsParams struct {
 	// Batch The id of a batch: its emails alone.
 	Batch OfBatch `form:"batch,omitempty" json:"batch,omitempty,omitzero"`
 
+	// Recipient An address that the email was accepted for, in to, cc or bcc, however it is written. A plus sign in it is %2B.
+	Recipient RecipientFilter `form:"recipient,omitempty" json:"recipient,omitempty,omitzero"`
+
+	// Tag A tag of the email.
+	Tag TagFilter `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
+
+	// Metadata Pairs of the email's metadata, all of which it has: `metadata[order]=1001&metadata[shop]=north`.
+	Metadata MetadataFilter `json:"metadata,omitempty,omitzero"`
+
+	// CreatedFrom Emails accepted at this time or later. A plus sign in it is %2B.
+	CreatedFrom CreatedFrom `form:"createdFrom,omitempty" json:"createdFrom,omitempty,omitzero"`
+
+	// CreatedBefore Emails accepted before this time.
+	CreatedBefore CreatedBefore `form:"createdBefore,omitempty" json:"createdBefore,omitempty,omitzero"`
+
 	// Cursor The nextCursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -769,6 +928,12 @@ type SendEmailParams struct {
 type SendBatchParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// GetEmailContentParams defines parameters for GetEmailContent.
+type GetEmailContentParams struct {
+	// Personalization Of a batch: the place of a personalization in it, from 0. It is needed where the email has several.
+	Personalization PlaceInBatch `form:"personalization,omitempty" json:"personalization,omitempty,omitzero"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
@@ -910,6 +1075,9 @@ type ReceiveSendGridWebhookParams struct {
 	XTwilioEmailEventWebhookTimestamp SendgridTimestamp `json:"X-Twilio-Email-Event-Webhook-Timestamp,omitempty,omitzero"`
 }
 
+// ReceiveSESWebhookTextBody defines parameters for ReceiveSESWebhook.
+type ReceiveSESWebhookTextBody = string
+
 // ReceiveStripeWebhookParams defines parameters for ReceiveStripeWebhook.
 type ReceiveStripeWebhookParams struct {
 	StripeSignature StripeSignature `json:"Stripe-Signature,omitempty,omitzero"`
@@ -928,8 +1096,14 @@ type SendBatchJSONRequestBody = BatchEmailRequest
 // CancelBatchJSONRequestBody defines body for CancelBatch for application/json ContentType.
 type CancelBatchJSONRequestBody = EmptyRequest
 
+// RetryEmailsJSONRequestBody defines body for RetryEmails for application/json ContentType.
+type RetryEmailsJSONRequestBody = RetryRequest
+
 // CancelEmailJSONRequestBody defines body for CancelEmail for application/json ContentType.
 type CancelEmailJSONRequestBody = EmptyRequest
+
+// RescheduleEmailJSONRequestBody defines body for RescheduleEmail for application/json ContentType.
+type RescheduleEmailJSONRequestBody = RescheduleRequest
 
 // RetryEmailJSONRequestBody defines body for RetryEmail for application/json ContentType.
 type RetryEmailJSONRequestBody = EmptyRequest
@@ -975,6 +1149,9 @@ type ReceiveResendWebhookJSONRequestBody = Event
 
 // ReceiveSendGridWebhookJSONRequestBody defines body for ReceiveSendGridWebhook for application/json ContentType.
 type ReceiveSendGridWebhookJSONRequestBody = Events
+
+// ReceiveSESWebhookTextRequestBody defines body for ReceiveSESWebhook for text/plain ContentType.
+type ReceiveSESWebhookTextRequestBody = ReceiveSESWebhookTextBody
 
 // ReceiveStripeWebhookJSONRequestBody defines body for ReceiveStripeWebhook for application/json ContentType.
 type ReceiveStripeWebhookJSONRequestBody = Event

@@ -93,7 +93,10 @@ func (c *Catcher) Name() string { return c.Options.Name }
 
 // Features implements ports.Mailer.
 func (c *Catcher) Features() email.Features {
-	return email.Features{Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true, OnlyBcc: true, UTF8: true, MIME: true}
+	return email.Features{
+		Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true, OnlyBcc: true, UTF8: true, MIME: true,
+		Tracking: email.EachTracking(),
+	}
 }
 
 // Send implements ports.Mailer. When it returns, the file is on disk under its name.

@@ -1,7 +1,9 @@
 package catchermail_test
 
 import (
+	"bytes"
 	"fmt"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +91,30 @@ func TestOnlyTheNewestAreKept(t *testing.T) {
 	list, err := open(t, dir, 3).List(2)
 	if err != nil || len(list) != 2 || list[0].Subject != "Hello msg_5" || !strings.Contains(list[0].To, "Ädä") || list[0].Size == 0 {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestTrackingIsShown(t *testing.T) {
+	t.Parallel()
+	c := open(t, t.TempDir(), 10)
+	for tracking, want := range map[email.Tracking]string{"": "", email.TrackingOff: "off", email.TrackingOn: "on"} {
+		receipt, err := c.Send(t.Context(), email.Message{
+			ID: "msg_a", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}}, Subject: "s", Text: "t", Tracking: tracking,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := c.Read(receipt.Reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := mail.ReadMessage(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Header.Get("X-Tracking"); got != want {
+			t.Errorf("tracking %q: X-Tracking %q, want %q", tracking, got, want)
+		}
 	}
 }
 

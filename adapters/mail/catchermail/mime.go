@@ -12,8 +12,8 @@ import (
 	"patchbay/core/email"
 )
 
-// writeMessage writes the message as a mail server receives it, but with its tags and
-// metadata in headers, because there is no provider to store them.
+// writeMessage writes the message as a mail server receives it, but with its tags, its
+// tracking and its metadata in headers, because there is no provider to store them.
 func writeMessage(w io.Writer, m email.Message) error {
 	headers := maps.Clone(m.Headers)
 	if headers == nil {
@@ -21,6 +21,9 @@ func writeMessage(w io.Writer, m email.Message) error {
 	}
 	if len(m.Tags) > 0 {
 		headers["X-Tag"] = strings.Join(m.Tags, ", ")
+	}
+	if m.Tracking != "" {
+		headers["X-Tracking"] = string(m.Tracking)
 	}
 	for key, value := range m.Metadata {
 		headers["X-Metadata-"+key] = value

@@ -57,6 +57,12 @@ func newForm(m email.Message) (*form, error) {
 		f.add("h:"+name, mime.QEncoding.Encode("utf-8", value))
 	}
 	f.add("o:tag", m.Tags...)
+	switch m.Tracking {
+	case email.TrackingOn:
+		f.add("o:tracking", "yes")
+	case email.TrackingOff:
+		f.add("o:tracking", "no")
+	}
 	for name, value := range m.Variables() {
 		f.add("v:"+name, value)
 	}

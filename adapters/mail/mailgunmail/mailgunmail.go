@@ -95,7 +95,7 @@ func (g *Mailer) Name() string { return g.name }
 func (g *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true, OnlyBcc: true,
-		MaxMetadata: 15_000, MaxAttachments: 15 << 20, MIME: true, MaxMIME: 25_000_000,
+		MaxMetadata: 15_000, MaxAttachments: 15 << 20, MIME: true, MaxMIME: 25_000_000, Tracking: email.EachTracking(),
 		Templates:        func(template string) bool { return g.templates[template] != "" },
 		Personalizations: maxRecipients, MergesContent: true,
 	}
@@ -170,6 +170,9 @@ func (g *Mailer) mime(m email.Message) (submit, error) {
 	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw), to...)
 	if err := letter.AddTag(m.Tags...); err != nil {
 		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags")
+	}
+	if m.Tracking != "" {
+		letter.SetTracking(m.Tracking == email.TrackingOn)
 	}
 	for key, value := range m.Variables() {
 		if err := letter.AddVariable(key, value); err != nil {

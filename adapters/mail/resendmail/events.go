@@ -3,7 +3,6 @@ package resendmail
 import (
 	"bytes"
 	"cmp"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/mail"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"patchbay/adapters/mail/labels"
 	"patchbay/adapters/mail/refusal"
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -145,8 +145,8 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	n := email.Notification{
-		Event: names[o.Type], Message: o.Data.Tags.mark(email.IDVariable), Attempt: o.Data.Tags.mark(email.AttemptVariable),
-		Tenant: o.Data.Tags.mark(email.TenantVariable), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
+		Event: names[o.Type], Message: labels.Mark(o.Data.Tags, email.IDVariable), Attempt: labels.Mark(o.Data.Tags, email.AttemptVariable),
+		Tenant: labels.Mark(o.Data.Tags, email.TenantVariable), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
 	}
 	if b := o.Data.Bounce; n.Event == email.EventBounced {
 		n.Cause = causes[b.SubType]
@@ -158,14 +158,6 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		n.Code, n.Reason = o.Data.reason()
 	}
 	return n, true, nil
-}
-
-// mark returns the value of a mark, which may be in hexadecimal.
-func (t tags) mark(name string) string {
-	if raw, err := hex.DecodeString(t[name+inHex]); err == nil && len(raw) > 0 {
-		return string(raw)
-	}
-	return t[name]
 }
 
 // address returns the address of a recipient, which may be written with a name. A local part that needs

@@ -2,15 +2,12 @@ package resendmail
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"mime"
 	"regexp"
-	"slices"
 	"strings"
 
+	"patchbay/adapters/mail/labels"
 	"patchbay/adapters/mail/rfc5322"
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -43,6 +40,13 @@ type attachment struct {
 type tag struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+func tagsOf(m email.Message) (all []tag) {
+	for _, l := range labels.Of(m) {
+		all = append(all, tag(l))
+	}
+	return all
 }
 
 // requestOf returns the request for a message. It returns Invalid if the message is not valid.
@@ -109,50 +113,6 @@ func mailboxes(list []email.Address, seen map[string]bool) ([]string, error) {
 
 // quoting escapes what ends a quoted string (RFC 5322 §3.2.4).
 var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-
-const (
-	// tagName is the name of the tag that holds the first tag of a message; the others are tag_2, tag_3 …
-	tagName = "tag"
-	// inHex ends the name of a mark whose value has a character that no tag may have, such as the dot of
-	// a tenant or of the id of a message in a batch: it is then in hexadecimal.
-	inHex = "_hex"
-)
-
-// tagsOf returns what Resend is to keep with the message: its metadata, the marks, and its tags.
-func tagsOf(m email.Message) (all []tag) {
-	kept := m.Variables()
-	for _, mark := range []string{email.IDVariable, email.TenantVariable, email.AttemptVariable} {
-		if value := kept[mark]; value != "" && !isTagText(value) {
-			delete(kept, mark)
-			kept[mark+inHex] = hex.EncodeToString([]byte(value))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(kept)) {
-		all = append(all, tag{name, kept[name]})
-	}
-	for i, value := range m.Tags {
-		name := tagName
-		if i > 0 {
-			name = fmt.Sprintf("%s_%d", tagName, i+1)
-		}
-		all = append(all, tag{name, value})
-	}
-	return all
-}
-
-// isLabel implements email.Features.Labels. A name of the metadata must not be that of a tag.
-func isLabel(name, value string) bool {
-	return isTagText(value) && (name == "" || isTagText(name) && !ofTag.MatchString(name))
-}
-
-var ofTag = regexp.MustCompile(`^` + tagName + `(_\d+)?$`)
-
-// isTagText reports whether a text can be the name or the value of a tag.
-func isTagText(s string) bool {
-	return s != "" && len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
-	})
-}
 
 // acceptedID returns the id in the answer to a message that Resend has accepted, or "".
 func acceptedID(answer []byte) string {

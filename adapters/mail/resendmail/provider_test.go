@@ -20,6 +20,8 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		"secrets":            {resendmail.Settings{APIKey: key, WebhookSecrets: []setting.Secret{secret}, BaseURL: api}, "", ""},
 		"no key":             {resendmail.Settings{BaseURL: api}, "api_key", "must be written"},
 		"what is no secret":  {resendmail.Settings{APIKey: key, WebhookSecrets: []setting.Secret{secret, key}, BaseURL: api}, "webhook_secrets[1]", "must be the signing secret that Resend shows: whsec_ and base64"},
+		"what it tracks":     {resendmail.Settings{APIKey: key, Tracking: "off", BaseURL: api}, "", ""},
+		"neither on nor off": {resendmail.Settings{APIKey: key, Tracking: "no", BaseURL: api}, "tracking", "must be on or off, as the account's domains do"},
 		"what is no address": {resendmail.Settings{APIKey: key, BaseURL: "api.example.com"}, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {
 		path, text := c.settings.Check()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/labels"
 	"patchbay/adapters/provider"
 	"patchbay/config/setting"
 	"patchbay/core/email"
@@ -37,6 +38,8 @@ const KeyMemory = 24 * time.Hour
 type Options struct {
 	Name   string // as configured
 	APIKey string // re_…
+	// Tracking is what the account tracks: Resend has it as a setting of each domain, not of a message.
+	Tracking []email.Tracking
 	// HTTP holds the base URL and the limits of requests. An empty BaseURL means DefaultBaseURL.
 	HTTP httpclient.Options
 }
@@ -44,6 +47,7 @@ type Options struct {
 // Mailer is one account at Resend. The id of an attempt is the idempotency key of its call.
 type Mailer struct {
 	name, key, base string
+	tracking        []email.Tracking
 	http            *http.Client
 }
 
@@ -59,7 +63,7 @@ func New(o Options) (*Mailer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resendmail: %w", err)
 	}
-	return &Mailer{name: o.Name, key: o.APIKey, http: client.HTTP(), base: strings.TrimSuffix(o.HTTP.BaseURL, "/")}, nil
+	return &Mailer{name: o.Name, key: o.APIKey, tracking: o.Tracking, http: client.HTTP(), base: strings.TrimSuffix(o.HTTP.BaseURL, "/")}, nil
 }
 
 // Name implements ports.Mailer.
@@ -70,7 +74,7 @@ func (r *Mailer) Name() string { return r.name }
 func (r *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true,
-		MaxRecipients: 50, KeyMemory: KeyMemory, Labels: isLabel,
+		MaxRecipients: 50, KeyMemory: KeyMemory, Labels: labels.Fit, Tracking: r.tracking,
 	}
 }
 
@@ -112,7 +116,8 @@ var Provider = provider.Mail{
 	Type: setting.Type{Name: "resend", Settings: func() any { return &Settings{BaseURL: DefaultBaseURL} }},
 	New: func(e provider.Environment) (ports.Mailer, error) {
 		s := e.Settings.(*Settings)
-		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), HTTP: e.HTTP(s.BaseURL)})
+		tracking, _ := email.AccountTracking(s.Tracking) // Check has validated it
+		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), Tracking: tracking, HTTP: e.HTTP(s.BaseURL)})
 	},
 	Webhooks: provider.Webhooks[provider.MailHook]{Format: "resend", New: NewHook},
 }
@@ -121,6 +126,7 @@ var Provider = provider.Mail{
 type Settings struct {
 	APIKey         setting.Secret   `config:"api_key"`
 	WebhookSecrets []setting.Secret `config:"webhook_secrets"` // whsec_…; several during a rotation
+	Tracking       string           `config:"tracking"`        // what the account's domains do; see email.AccountTracking
 	BaseURL        setting.BaseURL  `config:"base_url"`
 }
 
@@ -133,6 +139,9 @@ func (s *Settings) Check() (path, text string) {
 		if _, err := parseSecret(secret.Reveal()); err != nil {
 			return fmt.Sprintf("webhook_secrets[%d]", i), "must be the signing secret that Resend shows: whsec_ and base64"
 		}
+	}
+	if _, err := email.AccountTracking(s.Tracking); err != nil {
+		return "tracking", "must be on or off, as the account's domains do"
 	}
 	return "base_url", s.BaseURL.Check()
 }

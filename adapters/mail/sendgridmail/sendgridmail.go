@@ -74,7 +74,7 @@ func (s *Mailer) Name() string { return s.name }
 // stores; there is one content for all.
 func (s *Mailer) Features() email.Features {
 	return email.Features{
-		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, OnlyBcc: true, MaxMetadata: 9_000,
+		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, OnlyBcc: true, MaxMetadata: 9_000, Tracking: email.EachTracking(),
 		Templates:        func(template string) bool { return s.templates.id(template) != "" },
 		Personalizations: 1000, MergesData: true,
 	}
@@ -184,6 +184,7 @@ func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 	} else if err := setTemplate(letter, id, m); err != nil {
 		return nil, err
 	}
+	setTracking(letter, m.Tracking)
 	for _, a := range m.Attachments {
 		letter.AddAttachment(attachment(a))
 	}
@@ -193,6 +194,16 @@ func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 		letter.SetHeader(name, mime.QEncoding.Encode("utf-8", value)) // SendGrid writes it as it is
 	}
 	return letter, nil
+}
+
+// setTracking says what SendGrid tracks, unless its account says that.
+func setTracking(letter *mail.SGMailV3, t email.Tracking) {
+	if t == "" {
+		return
+	}
+	on := t == email.TrackingOn
+	clicks := mail.NewClickTrackingSetting().SetEnable(on).SetEnableText(on)
+	letter.SetTrackingSettings(mail.NewTrackingSettings().SetClickTracking(clicks).SetOpenTracking(mail.NewOpenTrackingSetting().SetEnable(on)))
 }
 
 func replyTo(letter *mail.SGMailV3, to []*mail.Email) {

@@ -33,8 +33,10 @@ var _ ports.Mailer = (*Mailer)(nil)
 
 // Provider registers the type smtp. SMTP has no webhooks.
 var Provider = provider.Mail{
-	Type: setting.Type{Name: "smtp", Settings: func() any { return &Settings{Port: 587, Security: startTLS, Auth: auto} }},
-	New:  func(e provider.Environment) (ports.Mailer, error) { return New(e) },
+	Type: setting.Type{Name: "smtp", Settings: func() any {
+		return &Settings{Port: 587, Security: startTLS, Auth: auto, Tracking: string(email.TrackingOff)}
+	}},
+	New: func(e provider.Environment) (ports.Mailer, error) { return New(e) },
 }
 
 // Settings are those of an account at a server.
@@ -45,8 +47,9 @@ type Settings struct {
 	Password setting.Secret `config:"password"`
 	Security string         `config:"security"`
 	Auth     string         `config:"auth"`
-	CAFile   string         `config:"ca_file"` // PEM; if empty, the system's authorities
-	Hello    string         `config:"hello"`   // what the gateway calls itself in EHLO; if empty, see Mailer.hello
+	CAFile   string         `config:"ca_file"`  // PEM; if empty, the system's authorities
+	Tracking string         `config:"tracking"` // what the server does; see email.AccountTracking
+	Hello    string         `config:"hello"`    // what the gateway calls itself in EHLO; if empty, see Mailer.hello
 }
 
 // The values of Settings.Security.
@@ -80,6 +83,9 @@ func (s *Settings) Check() (path, text string) {
 	}
 	if _, err := setting.Authorities(s.CAFile); err != nil {
 		return "ca_file", err.Error()
+	}
+	if _, err := email.AccountTracking(s.Tracking); err != nil {
+		return "tracking", "must be on or off, as the server does"
 	}
 	return "", ""
 }
@@ -135,7 +141,10 @@ func (m *Mailer) Name() string { return m.name }
 // Features implements ports.Mailer. A server keeps nothing beside a message: it takes no tags and no
 // metadata. Patchbay's marks are not sent either, since no event would bring them back.
 func (m *Mailer) Features() email.Features {
-	return email.Features{Attachments: true, Inline: true, Headers: true, MultiReply: true, OnlyBcc: true, UTF8: true, MIME: true}
+	tracking, _ := email.AccountTracking(m.settings.Tracking) // New has validated it
+	return email.Features{
+		Attachments: true, Inline: true, Headers: true, MultiReply: true, OnlyBcc: true, UTF8: true, MIME: true, Tracking: tracking,
+	}
 }
 
 // Send implements ports.Mailer. A message is sent to all of its recipients, or to none: the error then names

@@ -72,6 +72,11 @@ func read(r *http.Request) (fields, error) {
 	}
 }
 
+// tracking returns on or off if the request says what of a message is tracked.
+func (f fields) tracking() string {
+	return map[string]string{"yes": "on", "true": "on", "no": "off", "false": "off"}[f.first("o:tracking")]
+}
+
 // first returns the first value of a field, or the empty string.
 func (f fields) first(name string) string {
 	if values := f.values[name]; len(values) > 0 {
@@ -113,7 +118,9 @@ const tooMany = "Too many recipients; max is 1000"
 
 // checkMIME returns what is wrong with a request to send a MIME message.
 func (f fields) checkMIME() (wrong string) {
-	wrong = f.check(func(name string) bool { return slices.Contains([]string{"to", "o:tag", "o:testmode"}, name) })
+	wrong = f.check(func(name string) bool {
+		return slices.Contains([]string{"to", "o:tag", "o:testmode", "o:tracking", "o:tracking-clicks", "o:tracking-opens"}, name)
+	})
 	switch {
 	case wrong != "":
 		return wrong

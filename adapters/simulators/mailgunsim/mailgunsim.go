@@ -135,7 +135,7 @@ func (s *Sim) deliver(f fields, isMIME bool, id string) error {
 		return nil
 	}
 	for _, m := range all {
-		m.Reference, m.Tags = id, f.values["o:tag"]
+		m.Reference, m.Tags, m.Tracking = id, f.values["o:tag"], f.tracking()
 		if err := s.Deliver(m); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/mail"
 	"slices"
 	"strings"
@@ -37,11 +38,42 @@ type letter struct {
 	ReplyToList      []party           `json:"reply_to_list"`
 	SendAt           int64             `json:"send_at"`
 	TemplateID       string            `json:"template_id"`
+	TrackingSettings *trackingSettings `json:"tracking_settings"`
 	MailSettings     struct {
 		SandboxMode struct {
 			Enable bool `json:"enable"`
 		} `json:"sandbox_mode"`
 	} `json:"mail_settings"`
+}
+
+// trackingSettings say what is tracked.
+type trackingSettings struct {
+	Clicks struct {
+		Enable     *bool `json:"enable"`
+		EnableText *bool `json:"enable_text"`
+	} `json:"click_tracking"`
+	Opens struct {
+		Enable *bool `json:"enable"`
+	} `json:"open_tracking"`
+}
+
+// tracking returns on or off if all settings are the same, and otherwise what they are.
+func (l letter) tracking() string {
+	if l.TrackingSettings == nil {
+		return ""
+	}
+	words := map[string]bool{}
+	for _, enable := range []*bool{l.TrackingSettings.Clicks.Enable, l.TrackingSettings.Clicks.EnableText, l.TrackingSettings.Opens.Enable} {
+		switch {
+		case enable == nil:
+			words["absent"] = true
+		case *enable:
+			words["on"] = true
+		default:
+			words["off"] = true
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(words)), " and ")
 }
 
 type personalization struct {

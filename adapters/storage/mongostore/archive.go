@@ -210,6 +210,7 @@ func (s *Store) Remove(ctx context.Context, section ports.Section, keys ...strin
 
 func (d document) entry() (ports.Entry, string, error) {
 	r := d.record()
+	r.Terms = d.Terms
 	if d.Unattached {
 		return ports.Entry{Record: &r}, parentKey(d.Tenant, d.Parent), nil
 	}

@@ -33,6 +33,8 @@ type document struct {
 	Flag       string `bson:"flag,omitempty"` // kind|flag, absent if there is none
 	Flagged    int64  `bson:"flagged,omitempty"`
 	Body       []byte `bson:"body"`
+	// Terms are absent if there are none. Only an archive reads them.
+	Terms []string `bson:"terms,omitempty"`
 	// Content is left out of lists, which detect it by Large.
 	Content []byte `bson:"content,omitempty"`
 	Large   bool   `bson:"large,omitempty"`
@@ -90,7 +92,7 @@ func inserted(r *ports.Record) document {
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
 		Status: r.Index.Status, Customer: r.Index.Customer, Created: table.Micros(r.Index.Created),
 		Queue: r.Queue, Due: table.Micros(r.Due), Owner: r.Owner, Body: r.Body, Flag: flag(r.Kind, r.Index.Flag), Flagged: table.Micros(r.Index.Flagged),
-		Content: r.Content, Large: len(r.Content) > 0, Pending: map[string][]pendingEvent{}, HasPending: len(r.Events) > 0,
+		Content: r.Content, Large: len(r.Content) > 0, Terms: r.Terms, Pending: map[string][]pendingEvent{}, HasPending: len(r.Events) > 0,
 	}
 	if d.HasPending {
 		d.Pending["1"] = pendingEvents(r.Events)
@@ -107,6 +109,9 @@ func replaced(r *ports.Record) bson.M {
 		"queue": r.Queue, "due": table.Micros(r.Due), "owner": r.Owner, "body": r.Body,
 		"flag": flag(r.Kind, r.Index.Flag), "flagged": table.Micros(r.Index.Flagged),
 		"content": r.Content, "large": len(r.Content) > 0,
+	}
+	if r.Terms != nil {
+		set["terms"] = r.Terms
 	}
 	if len(r.Events) > 0 {
 		set["tell"] = true

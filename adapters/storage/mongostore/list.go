@@ -12,7 +12,11 @@ import (
 )
 
 // List implements ports.Records.
-func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
+func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, cursor string, limit int) (ports.RecordPage, error) {
+	from, after, err := f.Range(cursor)
+	if err != nil {
+		return ports.RecordPage{}, err
+	}
 	filter := bson.D{{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant}}
 	if f.Status != "" {
 		filter = append(filter, bson.E{Key: "status", Value: f.Status})
@@ -20,7 +24,13 @@ func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, a
 	if f.Customer != "" {
 		filter = append(filter, bson.E{Key: "customer", Value: f.Customer})
 	}
-	only := options.Find().SetProjection(bson.D{{Key: "content", Value: 0}})
+	if len(f.Terms) > 0 {
+		filter = append(filter, bson.E{Key: "terms", Value: bson.D{{Key: "$all", Value: f.Terms}}})
+	}
+	if !f.From.IsZero() {
+		filter = append(filter, bson.E{Key: "created", Value: bson.D{{Key: "$gte", Value: from}}})
+	}
+	only := options.Find().SetProjection(bson.D{{Key: "content", Value: 0}, {Key: "terms", Value: 0}})
 	all, more, err := page(ctx, s.records, "mongostore.list", filter, after, limit, only, func(d document) (ports.Record, int, error) {
 		r := d.record()
 		return r, r.Size(), nil
@@ -29,7 +39,11 @@ func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, a
 }
 
 // List implements table.UserTable.
-func (t userTable) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+func (t userTable) List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error) {
+	after, err := ports.ParseCursor(cursor)
+	if err != nil {
+		return user.Page{}, err
+	}
 	filter := bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}}
 	all, more, err := page(ctx, t.userDocs, "mongostore.users", filter, after, limit, options.Find(), func(d userDocument) (user.User, int, error) {
 		u, err := d.user()
@@ -46,16 +60,12 @@ func before(c ports.Cursor) bson.E {
 	}}
 }
 
-// page reads one page of the documents that a filter selects after the cursor, newest first: one
+// page reads one page of the documents that a filter selects after a position, newest first: one
 // entry at a time, and nothing beyond its end. entry returns an entry and its size in bytes. more
 // reports whether the list continues: one entry more than the limit is requested to find that out.
-func page[D, E any](ctx context.Context, in *mongo.Collection, op string, filter bson.D, after string, limit int, o *options.FindOptions, entry func(D) (E, int, error)) (all []E, more bool, err error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return nil, false, err
-	}
+func page[D, E any](ctx context.Context, in *mongo.Collection, op string, filter bson.D, after ports.Cursor, limit int, o *options.FindOptions, entry func(D) (E, int, error)) (all []E, more bool, err error) {
 	o.SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(max(limit, 1)) + 1)
-	found, err := in.Find(ctx, append(filter, before(c)), o)
+	found, err := in.Find(ctx, append(filter, before(after)), o)
 	if err != nil {
 		return nil, false, readFault(op, err)
 	}

@@ -14,8 +14,12 @@ import (
 	"patchbay/adapters/storage/table"
 )
 
-// version is the version of the documents and indexes.
-const version = 4
+// version is the version of the documents and indexes, and first the lowest one that is opened. An
+// older one lacks indexes only.
+const (
+	version = 5
+	first   = 4
+)
 
 // index is an index of a collection. Each unique index is over one scalar field, because
 // MongoDB and compatible servers differ in other cases.
@@ -48,8 +52,8 @@ func (i index) name() string {
 	return strings.Join(parts, "_")
 }
 
-// migrate creates the indexes of a new store. Several processes may run it at once. A store of
-// another version is refused, and, if the store must exist, a database without one.
+// migrate creates the indexes that a store lacks. Several processes may run it at once. A store of
+// another version, which it cannot bring up to date, is refused, and, if the store must exist, a database without one.
 func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) error {
 	prefix, found, err := foundStore(ctx, db)
 	if err != nil {
@@ -63,14 +67,14 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 		return table.ErrNoStore
 	case found == version:
 		return nil
-	case found != 0:
+	case found > version, found != 0 && found < first:
 		return table.WrongVersion(int64(found), version)
 	}
 	for _, of := range []struct {
 		collection *mongo.Collection
 		indexes    []index
 	}{
-		{s.records, []index{uniqueOn("idem"), uniqueOn("ref"), on("queue", "due"), on("tell"), on("kind", "tenant", "-created", "-id"), on("tenant", "parent"), on("loose", "created"), on("flag", "flagged")}},
+		{s.records, []index{uniqueOn("idem"), uniqueOn("ref"), on("queue", "due"), on("tell"), on("kind", "tenant", "-created", "-id"), on("kind", "tenant", "terms", "-created", "-id"), on("tenant", "parent"), on("loose", "created"), on("flag", "flagged")}},
 		{s.userDocs, []index{uniqueOn("email"), uniqueOn("idem"), on("tell"), on("tenant", "-created", "-id"), on("trace", "created")}},
 		{s.feed, []index{uniqueOn("event"), on("tenant", "_id")}},
 	} {

@@ -78,7 +78,7 @@ func TestAStoreIsOpenedAgainAndBySeveralProcesses(t *testing.T) {
 
 func TestAStoreOfAnotherVersionIsRefusedUnchanged(t *testing.T) {
 	t.Parallel()
-	for version, code := range map[int]string{1: "store_older", 3: "store_older", 5: "store_newer", 1000: "store_newer"} {
+	for version, code := range map[int]string{1: "store_older", 3: "store_older", 6: "store_newer", 1000: "store_newer"} {
 		t.Run(fmt.Sprintf("version %d with %s", version, code), func(t *testing.T) {
 			t.Parallel()
 			e := mongostore.Environment(t, mongod.Database())
@@ -148,4 +148,39 @@ func TestCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkDocuments(t, db.Collection("record"), 1)
+}
+
+// A store of version 4 lacks the index of the terms.
+func TestAStoreOfVersion4IsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	const index = "kind_1_tenant_1_terms_1_created_-1_id_-1"
+	e := mongostore.Environment(t, mongod.Database())
+	open := func() *mongostore.Store {
+		s, err := mongostore.Open(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if err := open().Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := database(t, e)
+	records, meta := db.Collection("patchbay_record"), db.Collection("patchbay_meta")
+	if _, err := records.Indexes().DropOne(t.Context(), index); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := meta.UpdateOne(t.Context(), bson.D{{Key: "_id", Value: "store"}}, bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: 4}}}}); err != nil {
+		t.Fatal(err)
+	}
+	s := open()
+	t.Cleanup(func() { _ = s.Close() })
+	var store struct{ Version int }
+	if err := meta.FindOne(t.Context(), bson.D{}).Decode(&store); err != nil || store.Version != 5 {
+		t.Errorf("version = %d, %v; want 5", store.Version, err)
+	}
+	indexes, err := records.Indexes().ListSpecifications(t.Context())
+	if err != nil || !slices.ContainsFunc(indexes, func(one *mongo.IndexSpecification) bool { return one.Name == index }) {
+		t.Errorf("indexes = %d, %v; want %s among them", len(indexes), err, index)
+	}
 }

@@ -31,7 +31,7 @@ func version4(t *testing.T, s *postgres.Server, more ...string) (database string
 	return database
 }
 
-func TestAStoreOfTheLastProgramWithSeveralMigrationsIsOpenedUnchanged(t *testing.T) {
+func TestAStoreOfVersion4IsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
 	s := postgres.Shared(t)
 	database := version4(t, s)

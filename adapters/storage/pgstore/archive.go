@@ -20,7 +20,7 @@ type archived struct {
 
 const (
 	// recordPage returns records up to the one that makes the page larger than $5 bytes.
-	recordPage = `SELECT ` + table.RecordColumns + ` FROM (
+	recordPage = `SELECT ` + table.ArchivedColumns + ` FROM (
 			SELECT *, sum(bytes) OVER (ORDER BY kind, tenant, id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
 				SELECT *, octet_length(body) + coalesce(octet_length(content), 0) AS bytes FROM patchbay_record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
 			) AS page
@@ -38,7 +38,7 @@ const (
 )
 
 var sections = map[ports.Section]archived{
-	ports.RecordSection: {"patchbay_record", table.RecordNames, recordPage, `SELECT ` + table.RecordColumns + recordsNamed, `DELETE` + recordsNamed},
+	ports.RecordSection: {"patchbay_record", table.RecordNames, recordPage, `SELECT ` + table.ArchivedColumns + recordsNamed, `DELETE` + recordsNamed},
 	ports.UserSection: {
 		"patchbay_person", table.UserNames,
 		`SELECT ` + table.StoredColumns + ` FROM patchbay_person WHERE (tenant, id) > ($1, $2) ORDER BY tenant, id LIMIT $3`,

@@ -12,8 +12,8 @@ import (
 // A record and its children are written by one statement, like everything else.
 const (
 	attachRecord = insertion + `, c AS (INSERT INTO patchbay_record (` + table.RecordNames + `) SELECT e.* FROM s,
-		unnest($23::text[], $24::text[], $25::text[], $26::bigint[], $27::text[], $28::text[], $29::text[], $30::text[], $31::bigint[],
-		$32::text[], $33::bigint[], $34::text[], $35::text[], $36::bigint[], $37::bytea[], $38::bytea[], $39::text[]) AS e)` + insertEvents
+		unnest($24::text[], $25::text[], $26::text[], $27::bigint[], $28::text[], $29::text[], $30::text[], $31::text[], $32::bigint[],
+		$33::text[], $34::bigint[], $35::text[], $36::text[], $37::bigint[], $38::bytea[], $39::bytea[], $40::text[], $41::text[]) AS e)` + insertEvents
 	detachRecord = replacement + `, c AS (DELETE FROM patchbay_record USING s WHERE tenant = $8 AND parent = $7 || '|' || $9)` + insertEvents
 )
 

@@ -25,9 +25,9 @@ const (
 	now = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
 	insertion = `WITH s AS (INSERT INTO patchbay_record (` + table.SavedNames + `)
-		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING RETURNING 1)`
+		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING RETURNING 1)`
 	replacement = `WITH s AS (UPDATE patchbay_record SET (` + table.ReplacedNames + `)
-		= ($10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+		= ($10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, coalesce($23, terms))
 		WHERE kind = $7 AND tenant = $8 AND id = $9 AND rev = $10::bigint - 1 RETURNING 1)`
 
 	insertRecord = insertion + insertEvents

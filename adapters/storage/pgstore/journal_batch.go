@@ -25,14 +25,14 @@ const (
 		JOIN patchbay_record USING (kind, tenant, id)`
 
 	changes = `WITH v AS (SELECT * FROM unnest($8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[],
-			$16::bigint[], $17::text[], $18::bigint[], $19::text[], $20::text[], $21::bigint[], $22::bytea[], $23::bytea[])
+			$16::bigint[], $17::text[], $18::bigint[], $19::text[], $20::text[], $21::bigint[], $22::bytea[], $23::bytea[], $24::text[])
 			WITH ORDINALITY AS v (` + table.SavedNames + `, n)
 		), `
 	insertRecords = changes + `s AS (INSERT INTO patchbay_record (` + table.SavedNames + `) SELECT ` + table.SavedNames + ` FROM v ORDER BY n
 			ON CONFLICT DO NOTHING RETURNING kind, tenant, id
 		), made AS (SELECT n FROM v JOIN s USING (kind, tenant, id))` + insertAllEvents
 	updateRecords = changes + `made AS (UPDATE patchbay_record r SET (` + table.ReplacedNames + `)
-			= (v.rev, v.idem, v.ref, v.status, v.customer, v.created, v.queue, v.due, v.owner, v.flag, v.flagged, v.body, v.content)
+			= (v.rev, v.idem, v.ref, v.status, v.customer, v.created, v.queue, v.due, v.owner, v.flag, v.flagged, v.body, v.content, coalesce(v.terms, r.terms))
 			FROM v WHERE r.kind = v.kind AND r.tenant = v.tenant AND r.id = v.id AND r.rev = v.rev - 1 RETURNING n)` + insertAllEvents
 )
 

@@ -50,7 +50,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, existing bool) error {
 func find(ctx context.Context, tx pgx.Tx) (found table.Found, err error) {
 	var ours, unprefixed, versions bool
 	err = tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL,
-		EXISTS (SELECT FROM unnest('{patchbay_record,patchbay_told,patchbay_feed,patchbay_person,patchbay_ping}'::text[]) AS name WHERE to_regclass(name) IS NOT NULL),
+		EXISTS (SELECT FROM unnest('{patchbay_record,patchbay_term,patchbay_told,patchbay_feed,patchbay_person,patchbay_ping}'::text[]) AS name WHERE to_regclass(name) IS NOT NULL),
 		(SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
 			WHERE c.oid = to_regclass('record') AND c.relkind = 'r' AND attname = ANY ('{kind,tenant,id,rev,idem,queue,due,body}')) = 8,
 		(SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('goose_db_version') AND attname = ANY ('{version_id,is_applied}')) = 2`,

@@ -13,7 +13,7 @@ import (
 type sectionStatements struct{ scan, get, put, remove string }
 
 var sections = map[ports.Section]sectionStatements{
-	ports.RecordSection: statementsOn("record", "kind, tenant, id", "?, ?, ?", table.RecordColumns, table.RecordNames),
+	ports.RecordSection: statementsOn("record", "kind, tenant, id", "?, ?, ?", table.ArchivedColumns, table.RecordNames),
 	ports.UserSection:   statementsOn("user", "tenant, id", "?, ?", table.StoredColumns, table.UserNames),
 	ports.FeedSection:   statementsOn("feed", "seq", "?", table.EventColumns, table.EventColumns),
 }

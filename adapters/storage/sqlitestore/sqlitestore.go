@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func open(ctx context.Context, o Options) (*Store, error) {
-	writes, err := sql.Open("sqlite", dsn(o.Path, "_txlock=immediate"))
+	writes, err := sql.Open("sqlite", dsn(o.Path, "_txlock=immediate&_pragma=secure_delete(1)")) // what is removed is overwritten
 	if err != nil {
 		return nil, classify("sqlitestore.open", err)
 	}

@@ -51,7 +51,7 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		query string
 	}{
 		{&s.insertRecord, insertion("record", table.SavedNames) + ` ON CONFLICT DO NOTHING`},
-		{&s.updateRecord, `UPDATE OR IGNORE record SET (` + table.ReplacedNames + `) = (?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		{&s.updateRecord, `UPDATE OR IGNORE record SET (` + table.ReplacedNames + `) = (?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, terms))
 			WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?1 - 1`},
 		{&s.getRecord, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`},
 		{&s.getAll, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id IN (SELECT value FROM json_each(?))`},

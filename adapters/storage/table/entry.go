@@ -1,6 +1,9 @@
 package table
 
-import "patchbay/ports"
+import (
+	"patchbay/core/record"
+	"patchbay/ports"
+)
 
 // KeyParts returns the parts of the key of an entry, in the order of the primary key.
 func KeyParts(section ports.Section, key string) []any {
@@ -16,11 +19,15 @@ func KeyParts(section ports.Section, key string) []any {
 	return []any{ports.ParseFeedKey(key)}
 }
 
-// ScanEntry reads RecordColumns, StoredColumns or EventColumns, by the section.
+// ScanEntry reads ArchivedColumns, StoredColumns or EventColumns, by the section.
 func ScanEntry(section ports.Section, row Row) (ports.Entry, error) {
 	switch section {
 	case ports.RecordSection:
-		r, err := ScanRecord(row)
+		var terms []byte
+		r, err := ScanRecord(row, &terms)
+		if err == nil {
+			r.Terms, err = record.DecodeTerms(terms)
+		}
 		return ports.Entry{Record: &r}, err
 	case ports.UserSection:
 		u, err := scanStored(row)

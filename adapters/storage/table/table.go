@@ -3,6 +3,7 @@
 package table
 
 import (
+	"encoding/json"
 	"time"
 
 	"patchbay/core/event"
@@ -23,19 +24,20 @@ var ErrForeign = fault.New(fault.Invalid, "store_foreign", "the tables there are
 type Row interface{ Scan(to ...any) error }
 
 // The columns of records, in the order of RecordValues. A save does not write the last one, and
-// one that replaces a record finds it by the first three.
+// one that replaces a record finds it by the first three, and keeps the terms if it has none.
 const (
-	ReplacedNames = `rev, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content`
+	ReplacedNames = `rev, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content, terms`
 	SavedNames    = `kind, tenant, id, ` + ReplacedNames
 	RecordNames   = SavedNames + `, parent`
 )
 
 // The columns of a record as ScanRecord reads them. A list reads only whether there is a
-// content.
+// content, and only an archive reads the terms.
 const (
-	shown         = `kind, tenant, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, coalesce(flag, ''), flagged, coalesce(parent, ''), body`
-	RecordColumns = shown + `, content, false`
-	ListedColumns = shown + `, NULL, content IS NOT NULL`
+	shown           = `kind, tenant, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, coalesce(flag, ''), flagged, coalesce(parent, ''), body`
+	RecordColumns   = shown + `, content, false`
+	ListedColumns   = shown + `, NULL, content IS NOT NULL`
+	ArchivedColumns = RecordColumns + `, terms`
 )
 
 // The columns of an event, in the order of EventValues and ScanEvent.
@@ -74,8 +76,17 @@ func RecordValues(r *ports.Record, rev int64) []any {
 	}
 	return []any{
 		r.Kind, r.Tenant, r.ID, rev, optional(&r.Idem), optional(&r.Ref), r.Index.Status, r.Index.Customer, Micros(r.Index.Created),
-		optional(&r.Queue), Micros(r.Due), r.Owner, optional(&r.Index.Flag), Micros(r.Index.Flagged), r.Body, content, optional(&r.Parent),
+		optional(&r.Queue), Micros(r.Due), r.Owner, optional(&r.Index.Flag), Micros(r.Index.Flagged), r.Body, content, encodeTerms(r.Terms), optional(&r.Parent),
 	}
+}
+
+// encodeTerms returns terms as record.DecodeTerms reads them, or nil for nil.
+func encodeTerms(terms []string) *string {
+	if terms == nil {
+		return nil
+	}
+	raw, _ := json.Marshal(terms) // strings always encode
+	return new(string(raw))
 }
 
 // ScanRecord reads RecordColumns or ListedColumns, and what the row has after them.

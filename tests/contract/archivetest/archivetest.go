@@ -105,6 +105,7 @@ func recordsCopied(t *testing.T, from, to Harness) {
 	full := fixture.Record("full")
 	full.Idem, full.Ref = "acme|route|k", "stripe:pi_1"
 	full.Index = ports.Index{Status: "open", Customer: "cus_1", Created: fixture.Day.Add(123457 * time.Microsecond), Flag: "open", Flagged: fixture.Day.Add(time.Microsecond)}
+	full.Terms = []string{"red", "round"}
 	again := fixture.Record("again")
 	theirs := fixture.Record("full")
 	theirs.Tenant = fixture.Other
@@ -132,6 +133,9 @@ func recordsCopied(t *testing.T, from, to Harness) {
 	}
 	if got, err := to.Journal.Find(t.Context(), fixture.Kind, ports.ByRef, "stripe:pi_1"); err != nil || got.ID != "full" {
 		t.Errorf("got %+v, %v, want ID full", got, err)
+	}
+	if ids, _ := fixture.List(t, to.Journal, ports.Filter{Terms: []string{"round", "red"}}, "", 9); fmt.Sprint(ids) != "[full]" {
+		t.Errorf("by terms: got %v, want [full]", ids)
 	}
 	if ids, _ := fixture.List(t, to.Journal, ports.Filter{Status: "open", Customer: "cus_1"}, "", 9); fmt.Sprint(ids) != "[full]" {
 		t.Errorf("listed: got %v, want \"[full]\"", ids)

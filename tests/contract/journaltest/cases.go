@@ -88,6 +88,41 @@ var cases = []testCase{
 		Run:  listContinues,
 	},
 	{
+		Name: "a list is limited by time",
+		Doc:  "A list returns the records that were created at From or later and before Before, to the microsecond, also over several pages.",
+		Run:  listedByTime,
+	},
+	{
+		Name: "records are found by terms",
+		Doc:  "A list by terms returns the records of the tenant and kind that have all of them, newest first, also with a status, a customer and times.",
+		Run:  termsFound,
+	},
+	{
+		Name: "a list by terms goes on while records are added",
+		Doc:  "Reading on from a cursor returns each record with the terms once, in order, also while newer ones are inserted.",
+		Run:  termsContinue,
+	},
+	{
+		Name: "terms stay until they are replaced",
+		Doc:  "Terms are not read back. A save without terms and a claim leave them, a list replaces them, an empty one removes them, and a refused save changes nothing; they follow the creation time.",
+		Run:  termsStay,
+	},
+	{
+		Name: "terms go with their record",
+		Doc:  "The terms of records and children go with them when they are purged or detached.",
+		Run:  termsGo,
+	},
+	{
+		Name: "terms of concurrent saves do not mix",
+		Doc:  "Of forty inserts and forty changes at the same time each has its own terms.",
+		Run:  termsTogether,
+	},
+	{
+		Name: "terms are bounded",
+		Doc:  "A record with MaxTerms terms is found by each, and more terms, longer or empty ones are refused with Invalid, also in a child.",
+		Run:  termsBounded,
+	},
+	{
 		Name: "a page ends by bytes",
 		Doc:  "A page ends once its bodies reach PageBytes together, is never empty, and the list continues after it.",
 		Run:  listEndsByBytes,

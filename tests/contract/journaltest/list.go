@@ -54,17 +54,11 @@ func listFiltered(t *testing.T, j ports.Journal) {
 		r.Index = ports.Index{Status: c.status, Customer: c.customer, Created: fixture.Day.Add(time.Duration(i/2) * time.Second)}
 		fixture.Save(t, j, &r)
 	}
-	for filter, want := range map[ports.Filter]string{
-		{}:                                "[d c b a]",
-		{Status: "open"}:                  "[d c a]",
-		{Customer: "ada"}:                 "[b a]",
-		{Status: "open", Customer: "ada"}: "[a]",
-		{Status: "lost"}:                  "[]",
-	} {
-		if names, next := fixture.List(t, j, filter, "", 10); fmt.Sprint(names) != want || next != "" {
-			t.Errorf("%+v: %v, next %q; want %s", filter, names, next, want)
-		}
-	}
+	wantFound(t, j, ports.Filter{}, "[d c b a]")
+	wantFound(t, j, ports.Filter{Status: "open"}, "[d c a]")
+	wantFound(t, j, ports.Filter{Customer: "ada"}, "[b a]")
+	wantFound(t, j, ports.Filter{Status: "open", Customer: "ada"}, "[a]")
+	wantFound(t, j, ports.Filter{Status: "lost"}, "[]")
 }
 
 func listContinues(t *testing.T, j ports.Journal) {

@@ -50,6 +50,11 @@ var cases = []suite.Case[Harness]{
 		Run:  headers,
 	},
 	{
+		Name: "the headers of a thread",
+		Doc:  "In-Reply-To and a References of 900 characters arrive with all their ids, not encoded, on lines of at most 998 characters, or are refused with Unsupported if Headers is not declared.",
+		Run:  thread,
+	},
+	{
 		Name: "a line break adds no header",
 		Doc:  "A line break in subject or name is refused with Invalid, or does not add a header.",
 		Run:  injection,
@@ -91,12 +96,12 @@ var cases = []suite.Case[Harness]{
 	},
 	{
 		Name: "a message keeps its Message-ID",
-		Doc:  "The Message-ID that the message was given arrives.",
+		Doc:  "The Message-ID that the message was given arrives, or one of the provider's own if the harness declares that it replaces them.",
 		Run:  messageID,
 	},
 	{
 		Name: "a message that was handed over stays as it is",
-		Doc:  "A message that was handed over as MIME arrives byte for byte, or is refused with Unsupported if MIME is not declared.",
+		Doc:  "A message that was handed over as MIME arrives byte for byte, but for a Message-ID and a Date that the provider replaces, or is refused with Unsupported if MIME is not declared.",
 		Run:  handedOver,
 	},
 	{

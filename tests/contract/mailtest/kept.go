@@ -141,6 +141,33 @@ func repeatedAttempt(t *testing.T, h NetworkHarness) {
 	}
 }
 
+func tracking(t *testing.T, h NetworkHarness) {
+	declared := h.Mailer.Features().Tracking
+	sent := 0
+	for _, setting := range append(email.EachTracking(), "") {
+		m := message()
+		m.HTML, m.Tracking = `<p><a href="https://shop.example/login?code=1">Log in</a></p>`, setting
+		_, err := h.Mailer.Send(t.Context(), m)
+		if setting != "" && !slices.Contains(declared, setting) {
+			suite.WantKind(t, err, fault.Unsupported)
+			continue
+		}
+		if err != nil {
+			t.Fatalf("tracking %q: error %v, want none", setting, err)
+		}
+		want := ""
+		if len(declared) == len(email.EachTracking()) {
+			want = string(setting)
+		}
+		kept := h.Kept()
+		if sent++; len(kept) != sent {
+			t.Fatalf("the provider keeps %d messages, want %d", len(kept), sent)
+		}
+		suite.Equal(t, fmt.Sprintf("what the provider was told of tracking %q", setting), kept[sent-1].Tracking, want)
+	}
+	suite.Equal(t, "attempts", h.Attempts(), sent)
+}
+
 func recipientsOf(n int) []email.Address {
 	list := make([]email.Address, n)
 	for i := range list {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/mail"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,8 @@ import (
 type Harness struct {
 	Mailer    ports.Mailer
 	Delivered func(t *testing.T) [][]byte
+	// Restamped means that the provider replaces the Message-ID and the Date of each message by its own.
+	Restamped bool
 }
 
 // Run runs the suite. open makes a mailer that has delivered nothing.
@@ -120,6 +123,27 @@ func headers(t *testing.T, h Harness) {
 	}
 }
 
+func thread(t *testing.T, h Harness) {
+	ids := make([]string, 10)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("<%060d=?utf-8?q?%d?=@mail.example>", i, i)
+	}
+	m := message()
+	m.Headers = email.Draft{InReplyTo: ids[9], References: ids}.ThreadedHeaders()
+	if !h.Mailer.Features().Headers {
+		wantUnsupported(t, h, m)
+		return
+	}
+	got, _ := send(t, h, m)
+	suite.Equal(t, "In-Reply-To", strings.Fields(got.Header.Get("In-Reply-To")), ids[9:])
+	suite.Equal(t, "References", strings.Fields(got.Header.Get("References")), ids)
+	for line := range bytes.Lines(h.Delivered(t)[0]) {
+		if len(line) > 998+len("\r\n") {
+			t.Errorf("line of %d bytes, want at most 998: %s", len(line), line)
+		}
+	}
+}
+
 // Messages are validated before they reach a mailer. Even if a check is missing, the adapter must
 // not add a header.
 func injection(t *testing.T, h Harness) {
@@ -192,7 +216,19 @@ func plain(t *testing.T, h Harness) {
 
 func messageID(t *testing.T, h Harness) {
 	got, _ := send(t, h, message())
-	suite.Equal(t, "Message-ID", got.Header.Get("Message-Id"), "<msg_1@example.com>")
+	h.wantMessageID(t, got, "<msg_1@example.com>")
+}
+
+// wantMessageID checks the Message-ID with which a message arrived.
+func (h Harness) wantMessageID(t *testing.T, got *mail.Message, want string) {
+	t.Helper()
+	arrived := got.Header.Get("Message-Id")
+	switch {
+	case !h.Restamped:
+		suite.Equal(t, "Message-ID", arrived, want)
+	case arrived == want || !strings.HasPrefix(arrived, "<") || !strings.HasSuffix(arrived, ">"):
+		t.Errorf("Message-ID %q, want one of the provider's own, in place of %q", arrived, want)
+	}
 }
 
 func canceled(t *testing.T, h Harness) {

@@ -81,6 +81,7 @@ type NetworkHarness struct {
 type Kept struct {
 	To        []string          // all recipients, including bcc
 	Variables map[string]string // the metadata and Patchbay's marks
+	Tracking  string            // on or off if the provider was told for this message
 	Template  string            // the provider's id of the template that it is made from, if any
 	Data      json.RawMessage   // the data of that template, a JSON object
 }

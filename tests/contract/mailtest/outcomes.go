@@ -89,6 +89,11 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 			Run:  marksAndMetadata(n),
 		},
 		{
+			Name: "tracking is on or off as the message says",
+			Doc:  "The provider is told to track a message, or not to, if both are declared. If one is declared its account does that, and it is told nothing. A message that says neither tells it nothing. What is not declared is refused with Unsupported.",
+			Run:  tracking,
+		},
+		{
 			Name: "a repeated attempt is sent once",
 			Doc:  "If KeyMemory is declared, a second call of an attempt delivers nothing and returns the same reference; otherwise it delivers the message again.",
 			Run:  repeatedAttempt,

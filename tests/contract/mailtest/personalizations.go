@@ -207,7 +207,7 @@ func commonParts(t *testing.T, h NetworkHarness, w way) {
 		t.Fatal(err)
 	}
 	for _, got := range copiesOf(t, h) {
-		suite.Equal(t, "Message-ID", got.Header.Get("Message-Id"), "<msg_1@example.com>")
+		h.wantMessageID(t, got, "<msg_1@example.com>")
 		suite.Equal(t, "From", mailboxes(t, got, "From"), []string{"|shop@example.com"})
 		suite.Equal(t, "Reply-To", mailboxes(t, got, "Reply-To"), []string{"Hilfe für alle|help@example.com"})
 		if f.Headers {

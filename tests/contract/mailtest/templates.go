@@ -83,7 +83,7 @@ func storedTemplate(t *testing.T, h NetworkHarness) {
 	suite.Equal(t, "the template at the provider", h.onlyKept(t).Template, h.TemplateID)
 	suite.Equal(t, "attempts", h.Attempts(), 1)
 	wantContent(t, parse(t, h.Delivered(t)[0]), template.Content{Subject: "Hello Ada", HTML: "<p>Order 17 of Ada</p>", Text: "Order 17 of Ada"})
-	suite.Equal(t, "Message-ID", got.Header.Get("Message-Id"), "<msg_1@example.com>")
+	h.wantMessageID(t, got, "<msg_1@example.com>")
 }
 
 func dataAsWritten(t *testing.T, h NetworkHarness) {

@@ -1,0 +1,98 @@
+package sesmail
+
+import (
+	"cmp"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"patchbay/adapters/mail/labels"
+	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/webhook"
+)
+
+// names maps SES's events. SES publishes Send when it has taken a message, before it tries to deliver
+// it. Notification tells apart what the type alone does not.
+//
+// Source: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+var names = map[string]email.Event{
+	"Send": email.EventProcessed, "Delivery": email.EventDelivered, "DeliveryDelay": email.EventDeferred, "Bounce": email.EventBounced,
+	"Complaint": email.EventComplained, "Reject": email.EventRejected, "Rendering Failure": email.EventRejected,
+	"Open": email.EventOpened, "Click": email.EventClicked, "Subscription": email.EventUnsubscribed,
+}
+
+// notTried are the kinds of bounces that SES reports instead of trying to deliver.
+var notTried = []string{"Suppressed", onAccountList, "UnsubscribedRecipient"}
+
+const onAccountList = "OnAccountSuppressionList"
+
+// causes maps the kinds of permanent bounces to their causes. General says nothing but that it is
+// permanent: the code decides. OnAccountSuppressionList does not say why the address is there.
+var causes = map[string]email.Cause{
+	"NoEmail": email.CauseAddress, "Suppressed": email.CauseBouncedBefore, "UnsubscribedRecipient": email.CauseUnsubscribedBefore,
+}
+
+// reports are the kinds of complaints that are none of the recipient: one that a mail is not spam, and
+// one that it could not be authenticated.
+var reports = []string{"not-spam", "auth-failure"}
+
+// Notification implements ports.MailReader.
+func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
+	if names[e.Type] == "" {
+		return email.Notification{}, false, nil
+	}
+	var o happening
+	if err := json.Unmarshal(e.Object, &o); err != nil || o.Reference == "" {
+		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+	}
+	n := email.Notification{
+		Message: labels.Mark(o.Tags, email.IDVariable), Attempt: labels.Mark(o.Tags, email.AttemptVariable), Tenant: labels.Mark(o.Tags, email.TenantVariable),
+		Reference: o.Reference, Recipient: o.Recipient, At: o.At,
+	}
+	n.Event, n.Cause = o.event()
+	if n.Event == email.EventBounced || n.Event == email.EventRejected || n.Event == email.EventDeferred {
+		n.Code, n.Reason = o.reason()
+	}
+	return n, n.Event != "", nil
+}
+
+// event returns what happened, "" if it is nothing that is told, and why.
+func (o happening) event() (email.Event, email.Cause) {
+	switch {
+	case o.Type == "Bounce" && slices.Contains(notTried, o.SubKind):
+		return email.EventRejected, causes[o.SubKind]
+	case o.Type == "Bounce" && (o.Action == "delayed" || o.Kind == "Transient" && o.SubKind == "General" && o.Action+o.Status == ""):
+		// SES takes an automatic reply, such as "out of office", for the latter.
+		return email.EventDeferred, ""
+	case o.Type == "Bounce" && o.Kind == "Permanent":
+		return email.EventBounced, causes[o.SubKind]
+	case o.Type == "Bounce":
+		return email.EventBounced, email.CauseOther
+	case o.Type == "Complaint" && o.SubKind == onAccountList:
+		return email.EventRejected, email.CauseComplainedBefore
+	case o.Type == "Complaint" && slices.Contains(reports, o.Kind), o.Type == "Subscription" && o.Kind != unsubscribedAll:
+		return "", ""
+	case o.Type == "Reject", o.Type == "Rendering Failure":
+		return email.EventRejected, email.CauseOther
+	}
+	return names[o.Type], ""
+}
+
+var (
+	enhancedCode = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`) // RFC 3463
+	replyCode    = regexp.MustCompile(`\b[245]\d\d\b`)               // of SMTP
+)
+
+// reason returns why a recipient did not get the message, in the words of the recipient's server or of
+// SES, and its code. A status that says only that it is permanent gives way to the code in the words.
+func (o happening) reason() (code, words string) {
+	code = o.Status
+	if code == "" || strings.HasSuffix(code, ".0.0") {
+		code = cmp.Or(enhancedCode.FindString(o.Words), code, replyCode.FindString(o.Words))
+	}
+	all := slices.DeleteFunc([]string{o.Kind, o.SubKind, o.Words}, func(s string) bool { return s == "" })
+	return code, refusal.Redact(refusal.ProviderError{Words: strings.Join(all, " ")}, email.Message{}).Words
+}

@@ -1,0 +1,88 @@
+package sesmail
+
+import (
+	"fmt"
+	"regexp"
+
+	"patchbay/adapters/provider"
+	"patchbay/config/setting"
+	"patchbay/ports"
+)
+
+// Provider registers the type ses.
+var Provider = provider.Mail{
+	Type: setting.Type{Name: "ses", Settings: func() any { return new(Settings) }},
+	New: func(e provider.Environment) (ports.Mailer, error) {
+		s := e.Settings.(*Settings)
+		return New(Options{
+			Name: e.Name, Region: s.Region, AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey.Reveal(), SessionToken: s.SessionToken.Reveal(),
+			ConfigurationSet: s.ConfigurationSet, FromARN: s.FromARN, Templates: s.Templates, Clock: e.Clock, HTTP: e.HTTP(s.BaseURL),
+		})
+	},
+	Webhooks:        provider.Webhooks[provider.MailHook]{Format: "ses", New: NewHook},
+	TemplateHelpers: templateHelpers,
+}
+
+// Settings are those of an account at Amazon SES.
+type Settings struct {
+	Region           string            `config:"region"`
+	AccessKeyID      string            `config:"access_key_id"`
+	SecretAccessKey  setting.Secret    `config:"secret_access_key"`
+	SessionToken     setting.Secret    `config:"session_token"`
+	ConfigurationSet string            `config:"configuration_set"`
+	FromARN          string            `config:"from_arn"`
+	Templates        map[string]string `config:"templates"`      // names at SES by name
+	WebhookTopics    []string          `config:"webhook_topics"` // ARNs of topics of SNS
+	BaseURL          setting.BaseURL   `config:"base_url"`       // empty for that of the region
+}
+
+var (
+	regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+	setName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`) // of a configuration set, and of a template
+	identity   = regexp.MustCompile(`^arn:aws[a-z-]*:ses:[a-z0-9-]+:[0-9]{12}:identity/\S+$`)
+)
+
+// Check implements setting.Checks.
+func (s *Settings) Check() (path, text string) {
+	switch {
+	case !regionName.MatchString(s.Region):
+		return "region", "must be a region, such as eu-west-1"
+	case s.AccessKeyID == "":
+		return "access_key_id", "must be written"
+	case s.SecretAccessKey.Reveal() == "":
+		return "secret_access_key", "must be written"
+	case s.ConfigurationSet != "" && !setName.MatchString(s.ConfigurationSet):
+		return "configuration_set", "must be the name of a configuration set: letters, digits, _ and -"
+	case s.FromARN != "" && !identity.MatchString(s.FromARN):
+		return "from_arn", "must be the ARN of an identity, such as arn:aws:ses:eu-west-1:123456789012:identity/example.com"
+	}
+	for name, there := range s.Templates {
+		if !setName.MatchString(there) {
+			return fmt.Sprintf("templates.%s", name), "must be the name of a template at SES: letters, digits, _ and -"
+		}
+	}
+	for i, arn := range s.WebhookTopics {
+		if _, ok := regionOf(arn); !ok {
+			return fmt.Sprintf("webhook_topics[%d]", i), "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"
+		}
+	}
+	if s.BaseURL == "" {
+		return "", ""
+	}
+	return "base_url", s.BaseURL.Check()
+}
+
+// TemplateIDs implements setting.StoresTemplates. The id of a template at SES is its name.
+func (s *Settings) TemplateIDs() map[string]string { return s.Templates }
+
+// Test implements setting.Tests.
+func (s *Settings) Test() bool { return s.BaseURL.Local() }
+
+// Signing implements setting.Signs. What signs is a key of SNS; what tells the accounts apart is the
+// topic, which the signature covers.
+func (s *Settings) Signing() (key string, secrets []setting.Secret) {
+	for _, arn := range s.WebhookTopics {
+		secrets = append(secrets, setting.NewSecret(arn))
+	}
+	return "webhook_topics", secrets
+}

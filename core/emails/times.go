@@ -1,0 +1,103 @@
+package emails
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// unlimited is how far ahead a message may be due if texts are kept forever.
+const unlimited = 366 * day
+
+// codeExpired is the code of the end of a message that was not sent before its ExpiresAt, and of a request
+// for one that has none left.
+const codeExpired = "expired"
+
+var errExpired = fault.New(fault.Canceled, codeExpired, "no provider had taken the message when it expired")
+
+// checkTimes returns Invalid unless a message may wait until sendAt, and is worth sending then. A message
+// may wait for as long as texts are kept, since that is what callers expect to find of it. It keeps its
+// key, and its text, while it waits.
+func (s *Service) checkTimes(sendAt, expiresAt, now time.Time) error {
+	ahead := unlimited
+	if s.Retention > 0 {
+		ahead = s.Retention
+	}
+	switch {
+	case sendAt.After(now.Add(ahead)):
+		return fault.InvalidParam("sendAt", "too_far_ahead", fmt.Sprintf("sendAt may be at most %s ahead, for as long as the texts of emails are kept", inDays(ahead)))
+	case expiresAt.IsZero():
+		return nil
+	case !expiresAt.After(now):
+		return fault.InvalidParam("expiresAt", codeExpired, "expiresAt is past")
+	case !expiresAt.After(sendAt):
+		return fault.InvalidParam("expiresAt", "invalid_expiry", "expiresAt must be after sendAt")
+	}
+	return nil
+}
+
+func inDays(d time.Duration) string {
+	if d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return d.String()
+}
+
+// isExpired reports whether a message is not worth sending any more.
+func isExpired(m *email.Message, now time.Time) bool {
+	return !m.ExpiresAt.IsZero() && !now.Before(m.ExpiresAt)
+}
+
+// untilExpiry returns when a message that is to wait until due comes out of its queue: when it expires, if
+// that is earlier. The clock by which messages come out of queues may be ahead of this one; so one is left
+// alone for a moment at least.
+func (s *Service) untilExpiry(m *email.Message, due time.Time) time.Time {
+	if m.ExpiresAt.IsZero() || !due.After(m.ExpiresAt) {
+		return due
+	}
+	if end := latest(m.ExpiresAt, s.Clock.Now().Add(schedule[0])); end.Before(due) {
+		return end
+	}
+	return due
+}
+
+// expire ends a claimed message that is not worth sending any more, and reports whether it is one. No
+// attempt is open then. If one was ambiguous, the message may have been sent: it is unknown, not failed.
+func (s *Service) expire(ctx context.Context, st *stored) bool {
+	m := &st.message
+	if m.Splitting || !isExpired(m, s.Clock.Now()) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	s.addUntried(st, errExpired)
+	status := email.Failed
+	if m.HasOutcome(email.Ambiguous) {
+		status = email.Unknown
+	}
+	s.dequeue(st, status)
+	if err := s.save(ctx, st); err != nil {
+		s.Log.WarnContext(ctx, "email has expired, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
+	}
+	return true
+}
+
+// addUntried records why no provider was asked, as an attempt without a provider.
+func (s *Service) addUntried(st *stored, why error) {
+	a := email.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
+	setOutcome(&a, outcome{err: why}, a.StartedAt)
+	st.message.Attempts = append(st.message.Attempts, a)
+}
+
+// nextAttempt returns when a message is tried next, or the zero time if it does not wait for that.
+func nextAttempt(m *email.Message, r *ports.Record) time.Time {
+	waits := m.Status == email.Queued || m.Status == email.Sending // one whose call is repeated
+	if !waits || r.Queue == "" || r.Owner != "" || isExpired(m, r.Due) {
+		return time.Time{}
+	}
+	return r.Due
+}
