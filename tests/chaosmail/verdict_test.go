@@ -85,7 +85,7 @@ func (v *verdict) checkCopy(d *delivery) {
 			return
 		}
 		v.got[address] = append(v.got[address], d)
-		if err := m.check(d.raw); err != nil {
+		if err := m.check(d.raw, d.to); err != nil {
 			v.problem(misquoted, "to %s at %s: %v", address, d.provider, err)
 		}
 	}
