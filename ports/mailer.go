@@ -22,6 +22,9 @@ type Mailer interface {
 	// Unavailable, RateLimited: proved not accepted. Canceled: given up before a byte was
 	// sent. Unsupported: see Features; nothing was sent. UnknownOutcome: it may have been sent.
 	//
+	// An Invalid error may name the recipients whom the provider refuses, as email.RefusedRecipients in its
+	// chain. It then has said nothing against the others, to whom the message goes by another call.
+	//
 	// A message with Personalizations goes out as one call, each copy to its recipients alone. Invalid
 	// then says nothing of the copies: each may be sent by itself.
 	Send(ctx context.Context, m email.Message) (email.Receipt, error)

@@ -203,6 +203,9 @@ type Recipient struct {
 	Fates  []Fate `json:"fates,omitempty"` // one per copy that a provider has reported on
 	// Suppressed is why the last attempt left the recipient out; empty if it did not.
 	Suppressed string `json:"suppressed,omitempty"`
+	// Refused is how a provider refused this recipient by name, before it was sent anything. Nil if none did
+	// since a person last queued the message.
+	Refused *Fate `json:"refused,omitempty"`
 }
 
 // Caught is a message stored by a mail catcher.
@@ -268,6 +271,10 @@ func (r *Recipient) erase(theirs func(email string) bool) {
 	}
 	for n := range r.Fates {
 		r.Fates[n].Reason = ""
+	}
+	if r.Refused != nil {
+		f := *r.Refused
+		f.Reason, r.Refused = "", &f
 	}
 }
 

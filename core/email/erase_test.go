@@ -19,7 +19,8 @@ var (
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
 		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Keeping", "Key", "MessageID", "Next",
-		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant", "Tracking",
+		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event",
+		"Recipients.Refused.Attempt", "Recipients.Refused.Code", "Recipients.Refused.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant", "Tracking",
 	}
 	// addresses stay where they are another's.
 	addresses = []string{"Bcc", "Cc", "Envelope", "From", "Recipients", "ReplyTo", "To"}

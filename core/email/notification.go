@@ -95,14 +95,19 @@ func (r *Recipient) AddFate(f Fate) (changed, fresh bool) {
 	return true, f.Event != before.Event
 }
 
-// Fate returns the fate of the best copy; ok is false if nothing is known about any copy.
+// Fate returns the fate of the best copy, also of one that a provider has refused; ok is false if nothing
+// is known about any copy.
 func (r Recipient) Fate() (best Fate, ok bool) {
-	for i, f := range r.Fates {
+	all := r.Fates
+	if r.Refused != nil {
+		all = append([]Fate{*r.Refused}, all...)
+	}
+	for i, f := range all {
 		if i == 0 || slices.Index(bestLast, f.Event) > slices.Index(bestLast, best.Event) {
 			best = f
 		}
 	}
-	return best, len(r.Fates) > 0
+	return best, len(all) > 0
 }
 
 // hasMessage reports whether the recipient's server has accepted a copy and not returned it.

@@ -33,35 +33,34 @@ const (
 
 // Suppress notes which recipients are suppressed: reasons has the reason of each suppressed address,
 // as it is written in the message. It returns the recipients that were not suppressed before, as
-// indexes into Recipients, and whether any recipient is left.
+// indexes into Recipients, and whether any recipient is left. One whom a provider has refused stays so.
 func (m *Message) Suppress(reasons map[string]string) (fresh []int, left bool) {
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
 		reason := reasons[r.Email]
-		if reason != "" && r.Suppressed == "" {
+		if reason != "" && !r.leftOut() {
 			fresh = append(fresh, i)
 		}
 		r.Suppressed = reason
-		left = left || reason == ""
 	}
-	return fresh, left || len(m.Recipients) == 0 // an earlier version wrote no recipients
+	return fresh, m.AnyLeft()
 }
 
-// WithoutSuppressed returns the message as it is sent: without the suppressed recipients, and without
-// the personalizations that lose all of theirs. Without anybody in To, those in Cc take their place,
+// WithoutSuppressed returns the message as it is sent: without the suppressed recipients and those whom a
+// provider has refused, and without the personalizations that lose all of theirs. Without anybody in To, those in Cc take their place,
 // and so does a single one in Bcc: no header shows more than it would have.
 func (m Message) WithoutSuppressed() Message {
-	suppressed := make(map[string]bool)
+	out := make(map[string]bool)
 	for _, r := range m.Recipients {
-		if r.Suppressed != "" {
-			suppressed[r.Email] = true
+		if r.leftOut() {
+			out[r.Email] = true
 		}
 	}
-	if len(suppressed) == 0 {
+	if len(out) == 0 {
 		return m
 	}
 	left := func(list []Address) []Address {
-		return slices.DeleteFunc(slices.Clone(list), func(a Address) bool { return suppressed[a.Email] })
+		return slices.DeleteFunc(slices.Clone(list), func(a Address) bool { return out[a.Email] })
 	}
 	m.To, m.Cc, m.Bcc = left(m.To), left(m.Cc), left(m.Bcc)
 	if len(m.To) == 0 {

@@ -26,6 +26,8 @@ func (s *Service) logChange(ctx context.Context, before email.Status, st *stored
 	case changed && before == email.Unknown && feedStatus(m.Status) == email.Sent:
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "outcome of an email is known", attrs...)
 	case failed == nil:
+	case m.Next != "" && m.Next == m.LastAttempt().Provider: // see leaveOut
+		s.Log.LogAttrs(ctx, slog.LevelInfo, "email goes on without the recipients whom the provider refuses", attrs...)
 	case m.Next != "":
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "email goes to the next provider", append(attrs, slog.String("next", m.Next))...)
 	case m.Status == email.Sending && st.record.Owner == "":

@@ -38,6 +38,7 @@ func (s *Service) retry(ctx context.Context, tenant, id string, only email.Statu
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
 		m.Suppress(nil) // the next attempt reads again who is
+		m.ForgetRefused()
 		if m.SendAt.After(now) {
 			m.SendAt = now
 		}

@@ -283,7 +283,15 @@ func (s *Service) checkFeatures(m email.Message) error {
 
 // endAttempt saves how an attempt ended, and what becomes of the message.
 func (s *Service) endAttempt(ctx context.Context, st *stored, o outcome) error {
-	return s.saveOutcome(ctx, st, o, func(st *stored) { s.decide(st, outcomeOf(o.err), retryAfter(o.err)) })
+	err := s.saveOutcome(ctx, st, o, func(st *stored) {
+		if !s.leaveOut(st, o) {
+			s.decide(st, outcomeOf(o.err), retryAfter(o.err))
+		}
+	})
+	if err == nil && st.message.Status == email.Queued && len(refusedByName(o.err)) > 0 {
+		s.queues.Nudge(st.record.Queue)
+	}
+	return err
 }
 
 // saveOutcome saves how an attempt ended and, if the message was not sent, what decide makes of it.

@@ -97,13 +97,19 @@ func (s *Service) saveCopies(ctx context.Context, m email.Message, copies []emai
 	for i, p := range copies {
 		one := stored{message: m.Copy(fmt.Sprintf("%s.%d", m.ID, p.Index), p)}
 		one.message.UpdatedAt = s.Clock.Now()
-		s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
+		one.message.KeepRefused(m.Recipients)
+		if one.message.AnyLeft() {
+			s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
+		} else {
+			s.dequeue(&one, email.Failed)
+		}
+		one.message.SetRecipientStatuses()
 		s.setTerms(&one.message, &one.record)
 		if err := encode(&one.message, &one.record); err != nil {
 			return err
 		}
 		index(&one.message, &one.record)
-		one.record.Events = append(one.record.Events, s.statusEvent(&one.message, email.Queued))
+		one.record.Events = append(one.record.Events, s.statusEvent(&one.message, one.message.Status))
 		records[i] = &one.record
 	}
 	for _, err := range s.Journal.Save(ctx, records...) {

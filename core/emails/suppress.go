@@ -34,7 +34,7 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 		m.Next = ""
 		s.enqueue(st, s.firstProvider(st.outgoing()), s.Clock.Now())
 	} else {
-		s.dequeue(st, email.Suppressed)
+		s.dequeue(st, endOfNobody(m))
 	}
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "recipients of an email are suppressed, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
@@ -42,6 +42,14 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 	}
 	s.queues.Nudge(st.record.Queue)
 	return false
+}
+
+// endOfNobody returns the status of a message of which nobody is left.
+func endOfNobody(m *email.Message) email.Status {
+	if m.HasRefused() {
+		return email.Failed
+	}
+	return email.Suppressed
 }
 
 // suppressed returns the reasons of the recipients of a message that are suppressed, by address. It
@@ -93,30 +101,45 @@ func (s *Service) learn(ctx context.Context, m *email.Message, provider string, 
 	return nil
 }
 
-// learnRefused suppresses the recipient of a message that a provider refused because there is no such
-// mailbox, if it is the only one: otherwise the refusal does not say whose it was. A failure is only
-// logged: the next message to the address is refused again.
+// learnRefused suppresses the recipients whom a provider refused because there is no such mailbox. A refusal
+// that names nobody counts only if there is one recipient: otherwise it does not say whose it was. A failure
+// is only logged: the next message to the address is refused again.
 func (s *Service) learnRefused(ctx context.Context, st *stored, provider string, err error) {
 	m := &st.message
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	for _, r := range s.refusedRecipients(m, err) {
+		n := email.Notification{Event: email.EventBounced, Code: r.Code, Reason: r.Reason, At: s.Clock.Now()}
+		reason, ok := suppression.ReasonFor(n)
+		if !ok {
+			continue
+		}
+		from := suppression.Source{Provider: provider, Message: m.ID, Code: r.Code}
+		for _, to := range m.Recipients {
+			if to.Email == email.ErasedAddress || !s.isAddress(to, r.Email) {
+				continue
+			}
+			if err := s.Suppressions.Learn(ctx, m.Tenant, to.Email, n, reason, from); err != nil {
+				s.Log.WarnContext(ctx, "recipient of an email is not suppressed", "email", m.ID, "tenant", m.Tenant, "error", err)
+			}
+		}
+	}
+}
+
+// refusedRecipients returns the recipients that a refusal is about: those that it names, or the only one.
+func (s *Service) refusedRecipients(m *email.Message, err error) email.RefusedRecipients {
+	if named := refusedByName(err); len(named) > 0 {
+		return named
+	}
 	sole, ok := m.SoleRecipient()
 	if err == nil || !ok {
-		return
+		return nil
 	}
 	f := fault.From(err)
 	if f.Kind != fault.Invalid || f.Code != email.CodeRecipientRejected || f.Answer == nil {
-		return
+		return nil
 	}
-	n := email.Notification{Event: email.EventBounced, Reason: f.Answer.Words, At: s.Clock.Now()}
-	reason, ok := suppression.ReasonFor(n)
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
-	defer cancel()
-	from := suppression.Source{Provider: provider, Message: m.ID}
-	if err := s.Suppressions.Learn(ctx, m.Tenant, sole.Email, n, reason, from); err != nil {
-		s.Log.WarnContext(ctx, "recipient of an email is not suppressed", "email", m.ID, "tenant", m.Tenant, "error", err)
-	}
+	return email.RefusedRecipients{{Email: s.ascii(sole.Email), Reason: f.Answer.Words}}
 }
 
 // nobody are the suppressions of a Service that has none.

@@ -215,11 +215,16 @@ func attemptOf(m *email.Message, provider, marked string) (id string) {
 // it is empty.
 func (s *Service) recipients(m *email.Message, email string) (to []int) {
 	for i, r := range m.Recipients {
-		if email == "" || strings.EqualFold(s.ascii(r.Email), email) {
+		if email == "" || s.isAddress(r, email) {
 			to = append(to, i)
 		}
 	}
 	return to
+}
+
+// isAddress reports whether a provider's form of an address is that of a recipient.
+func (s *Service) isAddress(r email.Recipient, address string) bool {
+	return strings.EqualFold(s.ascii(r.Email), address)
 }
 
 // feedOnly reports whether an event only goes to the feed: it may happen any number of times, and

@@ -19,6 +19,13 @@ func plain(delivery string) *mail {
 	return m
 }
 
+// bad is a mail to an address that is refused.
+func bad(delivery string) *mail {
+	m := plain(delivery)
+	m.refused, m.to[0].address = true, "m0.r0"+refusedMark+"example.com"
+	return m
+}
+
 // happened returns the facts about one mail: its state, and its attempts at SendGrid with these outcomes.
 func happened(m *mail, status string, outcomes ...string) *facts {
 	one := stored{ID: "msg_0", Status: status, Recipients: []recipient{{m.to[0].address, status}}}
@@ -86,7 +93,16 @@ func TestAVerdictNamesWhatIsWrongAndNothingElse(t *testing.T) {
 		"still queued":            {happened(plain(atMostOnce), "queued", "not_accepted"), endless},
 		"failed for no reason":    {happened(plain(atLeastOnce), "failed", "not_accepted").faulted(0, false, notSent), unfounded},
 		"failed, being refused":   {happened(plain(atLeastOnce), "failed", "rejected_message").faulted(0, false, badAddress), ""},
-		"canceled by nobody":      {happened(plain(atLeastOnce), "canceled"), unfounded},
+		"failed, being refused for another by SMTP": {
+			happened(plain(atLeastOnce), "failed", "rejected_message").but(func(f *facts) {
+				f.mails[0].refused = true
+				f.bySMTP = append(f.bySMTP, drawn{provider: "smtp", means: badAddress, at: at(0.1)})
+			}), unfounded,
+		},
+		"bounced, being refused": {happened(bad(atLeastOnce), "bounced", "rejected_message"), ""},
+		"bounced for no reason":  {happened(plain(atLeastOnce), "bounced", "rejected_message"), unfounded},
+		"bounced, with a copy":   {happened(bad(atLeastOnce), "bounced", "accepted").copied(0), unfounded},
+		"canceled by nobody":     {happened(plain(atLeastOnce), "canceled"), unfounded},
 
 		"unknown after an answer that says nothing": {happened(plain(atMostOnce), "unknown", "ambiguous").faulted(0, false, doubt), ""},
 		"unknown after a kill":                      {happened(plain(atMostOnce), "unknown", "ambiguous").disturbed(0.3, killed), ""},

@@ -72,7 +72,7 @@ func (l *letter) add(part *message.Entity) error {
 
 // check returns what is wrong with a copy of a mail: what it says is not what was asked for, or it
 // names somebody whom its readers are not to see.
-func (m *mail) check(raw []byte) error {
+func (m *mail) check(raw []byte, to []string) error {
 	l, err := open(raw)
 	if err != nil {
 		return err
@@ -89,20 +89,42 @@ func (m *mail) check(raw []byte) error {
 	if !slices.EqualFunc(l.files, files, bytes.Equal) {
 		return fmt.Errorf("%d files, want the %d that were attached", len(l.files), len(files))
 	}
-	return m.checkNames(l)
+	return m.checkNames(l, to)
 }
 
-// checkNames checks that everybody in To and Cc is named, and nobody else.
-func (m *mail) checkNames(l letter) error {
-	want := map[string]bool{}
-	for _, p := range slices.Concat(m.to, m.cc) {
-		want[p.address] = true
+// shown lists who is named by a copy that goes to these addresses: everybody in To and Cc but one who was
+// refused before. If that leaves nobody, a single one in Bcc is named. Once the faults are over, nobody is
+// refused.
+func (m *mail) shown(to []string) map[string]bool {
+	names := func(list ...person) map[string]bool {
+		all := map[string]bool{}
+		for _, p := range list {
+			if !strings.Contains(p.address, refusedMark) || slices.Contains(to, p.address) {
+				all[p.address] = true
+			}
+		}
+		return all
 	}
+	all := names(slices.Concat(m.to, m.cc)...)
+	if len(all) == 0 && len(m.bcc) == 1 {
+		all = names(m.bcc...)
+	}
+	return all
+}
+
+// checkNames checks that a copy names those whom it should, and nobody else. What was handed over by SMTP
+// may go out as it came.
+func (m *mail) checkNames(l letter, to []string) error {
 	got := map[string]bool{}
 	for _, address := range ownAddress.FindAllString(l.all, -1) {
 		got[address] = true
 	}
-	if !maps.Equal(got, want) {
+	want := m.shown(to)
+	asItCame := map[string]bool{}
+	for _, p := range slices.Concat(m.to, m.cc) {
+		asItCame[p.address] = true
+	}
+	if !maps.Equal(got, want) && (m.way != smtpIn || !maps.Equal(got, asItCame)) {
 		return fmt.Errorf("it names %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
 	for _, own := range []*regexp.Regexp{ownToken, ownName} {

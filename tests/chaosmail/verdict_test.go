@@ -85,7 +85,7 @@ func (v *verdict) checkCopy(d *delivery) {
 			return
 		}
 		v.got[address] = append(v.got[address], d)
-		if err := m.check(d.raw); err != nil {
+		if err := m.check(d.raw, d.to); err != nil {
 			v.problem(misquoted, "to %s at %s: %v", address, d.provider, err)
 		}
 	}
@@ -154,12 +154,18 @@ func (v *verdict) checkState(m *mail, p person, e entry) {
 			v.problem(unfounded, "%s is unknown under %s: %s", p.address, m.delivery, e.show())
 		}
 	case "failed":
+		if strings.Contains(p.address, refusedMark) {
+			return
+		}
+		// The others fail with one whom a provider refuses without a name, which SMTP never does.
 		refused := func(d drawn) bool { return d.means == badAddress || d.means == turnedDown }
-		if !m.refused && !slices.ContainsFunc(e.Attempts, func(a attempt) bool { return slices.ContainsFunc(v.faults[a.ID], refused) }) {
+		if !slices.ContainsFunc(e.Attempts, func(a attempt) bool { return slices.ContainsFunc(v.faults[a.ID], refused) }) {
 			v.problem(unfounded, "%s has failed: %s", p.address, e.show())
 		}
-		if !m.refused {
-			v.counts["beside: "+m.delivery]++
+		v.counts["beside: "+m.delivery]++
+	case "bounced": // refused by name
+		if !strings.Contains(p.address, refusedMark) || n > 0 {
+			v.problem(unfounded, "%s is bounced, and there are %d copies: %s", p.address, n, e.show())
 		}
 	case "suppressed": // an address that a provider has refused is not tried again
 		if !strings.Contains(p.address, refusedMark) {

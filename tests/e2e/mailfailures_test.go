@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -182,6 +183,26 @@ func ofOneMessage() (rows []mailRow) {
 	add("a bad recipient at Mailgun concerns its message alone", "mailgun, sendgrid", "failed", "mailgun rejected_message", atMailgun(once(mailgunsim.BadRecipient())))
 	add("a bad recipient at an SMTP server concerns its message alone", "smtp, mailgun", "failed", "smtp rejected_message",
 		atSMTP(smtpsim.Fault{At: smtpsim.Rcpt, Mishap: smtpsim.Says("550 5.1.1 User unknown")}))
+	for _, promise := range []string{"at_most_once", "at_least_once"} {
+		rows = append(rows, mailRow{
+			name: "one bad recipient of two at an SMTP server bounces, and the other gets it once, " + promise, order: "smtp, mailgun", policy: policy,
+			shows: func(t *testing.T, r *route) {
+				r.smtp.Inject(smtpsim.Fault{At: smtpsim.Rcpt, Match: "eve@", Standing: true, Mishap: smtpsim.Says("550 5.1.1 User unknown")})
+				m := r.send(t, "k", object{"to": []string{r.at("ada"), r.at("eve")}, "delivery": promise})
+				r.becomes(t, m, "sent", "smtp rejected_message, smtp accepted")
+				r.wantCopies(t, "smtp 1, mailgun 0")
+				if got, want := r.smtp.Messages()[0].To, []string{r.at("ada")}; !slices.Equal(got, want) {
+					t.Errorf("the server took it for %v, want %v", got, want)
+				}
+				if got, want := fmt.Sprint(r.statuses(t, m)), fmt.Sprint(map[string]string{r.at("ada"): "sent", r.at("eve"): "bounced"}); got != want {
+					t.Errorf("recipients %s, want %s", got, want)
+				}
+				if text := string(r.Do(t, "GET", "/api/emails/"+m.Text("id"), nil).Body); !strings.Contains(text, `"reason":"User unknown"`) {
+					t.Errorf("the email is %s, want the reason", text)
+				}
+			},
+		})
+	}
 	add("a sender that SendGrid does not know concerns its message alone", "sendgrid, mailgun", "sent", "sendgrid refused_here, mailgun accepted",
 		atSendGrid(once(sendgridsim.UnverifiedSender())))
 	add("a sender that Mailgun does not know concerns its message alone", "mailgun, sendgrid", "sent", "mailgun refused_here, sendgrid accepted",

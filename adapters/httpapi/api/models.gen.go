@@ -591,13 +591,13 @@ type Recipient struct {
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Status That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider
-	// did not try), `bounced` (the recipient's server does not take it) or `complained`. `suppressed`: no provider was asked
+	// did not try), `bounced` (a server does not take it for this recipient) or `complained`. `suppressed`: no provider was asked
 	// to send it to this recipient.
 	Status RecipientStatus `json:"status"`
 }
 
 // RecipientStatus That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider
-// did not try), `bounced` (the recipient's server does not take it) or `complained`. `suppressed`: no provider was asked
+// did not try), `bounced` (a server does not take it for this recipient) or `complained`. `suppressed`: no provider was asked
 // to send it to this recipient.
 type RecipientStatus = string
 

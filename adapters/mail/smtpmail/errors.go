@@ -1,6 +1,7 @@
 package smtpmail
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"net/textproto"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"patchbay/adapters/mail/refusal"
@@ -23,13 +25,17 @@ import (
 // else Unavailable. After that, what is no answer proves nothing.
 func (m *Mailer) failure(ctx context.Context, at step, msg email.Message, err error) *fault.Error {
 	var (
-		own    *fault.Error
-		answer *textproto.Error
-		f      *fault.Error
+		own     *fault.Error
+		refused *refusedNames
+		answer  *textproto.Error
+		f       *fault.Error
 	)
 	switch {
 	case errors.As(err, &own):
 		f = own
+	case errors.As(err, &refused):
+		f = m.refused(at, msg, refused.all[0].answer)
+		f.Err = fmt.Errorf("%w: %w", f.Err, m.names(msg, refused))
 	case errors.As(err, &answer):
 		f = m.refused(at, msg, answer)
 	case at == accepting:
@@ -52,10 +58,29 @@ func (m *Mailer) failure(ctx context.Context, at step, msg email.Message, err er
 // enhanced matches an enhanced status code (RFC 3463) at the beginning of an answer.
 var enhanced = regexp.MustCompile(`^([245])\.\d{1,3}\.\d{1,3}\b`)
 
+// names returns the recipients whom the server has refused as the core is told of them.
+func (m *Mailer) names(msg email.Message, refused *refusedNames) (all email.RefusedRecipients) {
+	for _, r := range refused.all {
+		code, said := m.said(msg, r.answer)
+		all = append(all, email.RefusedRecipient{Email: r.to, Code: cmp.Or(code, strconv.Itoa(r.answer.Code)), Reason: strings.TrimSpace(said.Words)})
+	}
+	return all
+}
+
+// isAboutRecipient reports whether an answer to RCPT refuses that recipient for good.
+func (m *Mailer) isAboutRecipient(msg email.Message, answer *textproto.Error) bool {
+	return m.refused(recipient, msg, answer).Code == email.CodeRecipientRejected
+}
+
+// said returns the enhanced status code of an answer, and the answer without addresses and secrets.
+func (m *Mailer) said(msg email.Message, answer *textproto.Error) (code string, said refusal.ProviderError) {
+	code = enhanced.FindString(answer.Msg)
+	return code, refusal.Redact(refusal.ProviderError{Field: code, Words: strings.TrimPrefix(answer.Msg, code)}, msg, m.secrets()...)
+}
+
 // refused maps an answer to an error.
 func (m *Mailer) refused(at step, msg email.Message, answer *textproto.Error) *fault.Error {
-	code := enhanced.FindString(answer.Msg)
-	said := refusal.Redact(refusal.ProviderError{Field: code, Words: strings.TrimPrefix(answer.Msg, code)}, msg, m.secrets()...)
+	code, said := m.said(msg, answer)
 	f := refusal.Error(table(at, answer.Code), answer.Code, []refusal.ProviderError{said})
 	f.Answer = &fault.Answer{Status: answer.Code, Field: string(at), Words: strings.TrimSpace(code + " " + said.Words)}
 	f.Err = fmt.Errorf("the answer to %s is %d", at, answer.Code)

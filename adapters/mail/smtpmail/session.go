@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/textproto"
 	"strconv"
 	"time"
 
@@ -100,8 +101,8 @@ func (m *Mailer) introduce(ctx context.Context, s *session) (at step, err error)
 }
 
 // hand hands a letter over, in one transaction. It returns the words with which the server has
-// accepted it.
-func (s *session) hand(ctx context.Context, l *letter) (words string, at step, err error) {
+// accepted it. aboutRecipient tells a refusal of one recipient from others.
+func (s *session) hand(ctx context.Context, l *letter, aboutRecipient func(*textproto.Error) bool) (words string, at step, err error) {
 	from := "<" + l.from + ">"
 	if offered, limit := s.smtp.Extension("SIZE"); offered { // RFC 1870
 		if most, err := strconv.Atoi(limit); err == nil && most > 0 && len(l.raw) > most {
@@ -119,10 +120,8 @@ func (s *session) hand(ctx context.Context, l *letter) (words string, at step, e
 	if err := s.smtp.Mail(from); err != nil {
 		return "", sender, err
 	}
-	for _, to := range l.to {
-		if err := s.smtp.Rcpt("<" + to + ">"); err != nil {
-			return "", recipient, err
-		}
+	if err := s.address(l.to, aboutRecipient); err != nil {
+		return "", recipient, err
 	}
 	w, err := s.smtp.Data()
 	if err != nil {
@@ -139,6 +138,50 @@ func (s *session) hand(ctx context.Context, l *letter) (words string, at step, e
 	}
 	return w.(*smtp.DataCloser).ServerResponse(), "", nil
 }
+
+// address names the recipients. Once the server has refused one of them for good, nothing will be sent in
+// this transaction; the others are named still, so that all who are refused are known after one.
+func (s *session) address(all []string, aboutRecipient func(*textproto.Error) bool) error {
+	var refused refusedNames
+	for _, to := range all {
+		err := s.smtp.Rcpt("<" + to + ">")
+		if err == nil {
+			continue
+		}
+		var answer *textproto.Error
+		answered := errors.As(err, &answer)
+		if answered && aboutRecipient(answer) {
+			refused.all = append(refused.all, refusedName{to, answer})
+			continue
+		}
+		if len(refused.all) == 0 {
+			return err
+		}
+		refused.broken = !answered || answer.Code == closing
+		break // this is for the next attempt, without those who are refused
+	}
+	if len(refused.all) == 0 {
+		return nil
+	}
+	return &refused
+}
+
+// refusedNames are the recipients whom the server has refused in a transaction.
+type refusedNames struct {
+	all    []refusedName
+	broken bool // the conversation has ended since
+}
+
+type refusedName struct {
+	to     string
+	answer *textproto.Error
+}
+
+// Error implements error. It names nobody.
+func (r *refusedNames) Error() string { return "smtpmail: the server refuses recipients" }
+
+// Unwrap returns the first answer.
+func (r *refusedNames) Unwrap() error { return r.all[0].answer }
 
 // begin lets a context end whatever waits for the server, until end is called.
 func (s *session) begin(ctx context.Context) {

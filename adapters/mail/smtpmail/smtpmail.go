@@ -13,8 +13,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
+	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
@@ -145,7 +147,8 @@ func (m *Mailer) Features() email.Features {
 	}
 }
 
-// Send implements ports.Mailer. A message is sent to all of its recipients, or to none.
+// Send implements ports.Mailer. A message is sent to all of its recipients, or to none: the error then names
+// those whom the server refuses.
 func (m *Mailer) Send(ctx context.Context, msg email.Message) (email.Receipt, error) {
 	if err := m.Features().Carry(msg); err != nil {
 		return email.Receipt{}, err
@@ -172,10 +175,11 @@ func (m *Mailer) Send(ctx context.Context, msg email.Message) (email.Receipt, er
 			s.close()
 		}
 	}()
-	words, at, err := s.hand(ctx, l)
+	words, at, err := s.hand(ctx, l, func(answer *textproto.Error) bool { return m.isAboutRecipient(msg, answer) })
 	if err != nil {
+		var refused *refusedNames
 		f := m.failure(ctx, at, msg, err)
-		kept = inStep(f)
+		kept = inStep(f) && !(errors.As(err, &refused) && refused.broken)
 		return email.Receipt{}, f
 	}
 	kept = true

@@ -1,6 +1,7 @@
 package mailtest
 
 import (
+	"errors"
 	"testing"
 
 	"patchbay/core/email"
@@ -19,7 +20,7 @@ func smtpCases(n Network) []suite.Case[NetworkHarness] {
 		},
 		{
 			Name: "one refused recipient of two refuses the message",
-			Doc:  "If the server refuses one of two recipients, Send returns Invalid, and neither gets the message.",
+			Doc:  "If the server refuses one of two recipients, Send returns Invalid, whose chain names that recipient with the code and whose text names nobody, and neither gets the message.",
 			Run:  oneRefused,
 		},
 		{
@@ -62,6 +63,12 @@ func oneRefused(t *testing.T, h NetworkHarness) {
 	suite.WantKind(t, err, fault.Invalid)
 	suite.Equal(t, "attempts", h.Attempts(), 1)
 	wantDelivered(t, h.Harness, 0)
+	var named email.RefusedRecipients
+	if !errors.As(err, &named) || len(named) != 1 {
+		t.Fatalf("the error names %d recipients, want one", len(named))
+	}
+	suite.Equal(t, "who is refused", named[0].Email, "eve@example.com")
+	suite.Equal(t, "the code", named[0].Code, "5.1.1")
 	h.wantNothingPrivate(t, err)
 }
 

@@ -69,10 +69,8 @@ func (m smtpMailer) transaction(conn net.Conn, from string, to []string, raw []b
 	if err := c.Mail(from); err != nil {
 		return refused(err, fault.Refused)
 	}
-	for _, r := range to {
-		if err := c.Rcpt(r); err != nil {
-			return refused(err, fault.Invalid)
-		}
+	if err := address(c, to); err != nil {
+		return err
 	}
 	w, err := c.Data()
 	if err != nil {
@@ -86,6 +84,29 @@ func (m smtpMailer) transaction(conn net.Conn, from string, to []string, raw []b
 	}
 	_ = c.Quit() // the message is accepted, however the connection ends
 	return nil
+}
+
+// address names the recipients, and returns who is refused.
+func address(c *smtp.Client, to []string) error {
+	var named email.RefusedRecipients
+	for _, r := range to {
+		err := c.Rcpt(r)
+		var answer *textproto.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &answer) && answer.Code >= 500:
+			code, _, _ := strings.Cut(answer.Msg, " ")
+			named = append(named, email.RefusedRecipient{Email: r, Code: code})
+		default:
+			return refused(err, fault.Invalid)
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	f := fault.New(fault.Invalid, email.CodeRecipientRejected, "the server refuses a recipient")
+	f.Err = named
+	return f
 }
 
 // refused classifies an answer that came before the message was sent. A 4xx is not for good.
