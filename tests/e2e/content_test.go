@@ -25,7 +25,9 @@ func keyFor(t *testing.T, g *gateway.Gateway, scope string) gateway.Header {
 }
 
 // secretOf is what a message with this content says, in all of its fields.
-func secretOf(content string) string { return "code-of-" + strings.ReplaceAll(content, "_", "-") + "-4711" }
+func secretOf(content string) string {
+	return "code-of-" + strings.ReplaceAll(content, "_", "-") + "-4711"
+}
 
 // secretMail is a message with its secret in every field, and in a file that is kept in parts.
 func secretMail(content string) object {
