@@ -21,7 +21,7 @@ const (
 	Sent      Status = "sent"      // a provider has accepted it
 	Delivered Status = "delivered" // each recipient's server has accepted it too
 	Failed    Status = "failed"    // refused permanently, or given up after the last attempt
-	Unknown   Status = "unknown"   // at_most_once, and an attempt was ambiguous
+	Unknown   Status = "unknown"   // not tried any more, and an attempt was ambiguous: it may have been sent
 	Canceled  Status = "canceled"
 	// Suppressed: each recipient is suppressed, so that no provider was asked.
 	Suppressed Status = "suppressed"

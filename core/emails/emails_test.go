@@ -179,6 +179,26 @@ func TestAMessageFailsAfterTheScheduleAndIsSentByARetry(t *testing.T) {
 	})
 }
 
+// A caller may send anew what has failed. What may have been sent does not fail.
+func TestAMessageThatMayHaveBeenSentEndsUnknown(t *testing.T) {
+	for name, then := range map[string]fault.Kind{"refused since": fault.Invalid, "never accepted since": fault.Unavailable} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(try int) error {
+				if try == 1 {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				return fault.New(then, "scripted", "")
+			}, always(then), nil, func(t *testing.T, r rig) {
+				d := draft()
+				d.Delivery = email.AtLeastOnce
+				m := r.accept(t, d)
+				<-time.After(40 * time.Hour)
+				equal(t, "status", r.get(t, m.ID).Status, email.Unknown)
+			})
+		})
+	}
+}
+
 // A process that ends between an attempt and its outcome leaves it ambiguous.
 // Here the journal fails at that moment, and the lease runs out.
 func TestAnInterruptedAttemptIsAmbiguous(t *testing.T) {

@@ -40,7 +40,7 @@ func (s *Service) leaveOut(st *stored, o outcome) bool {
 		m.Next = provider
 		s.enqueue(st, provider, now)
 	default:
-		s.dequeue(st, email.Failed)
+		s.giveUp(st)
 	}
 	for i := range m.Recipients {
 		if n, refused := out[i]; refused {

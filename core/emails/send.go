@@ -202,7 +202,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		s.retryAt(st, s.Clock.Now())
 		return
 	case o == email.RejectedMessage, refusedEverywhere(st.outgoing(), s.Mailers):
-		s.dequeue(st, email.Failed)
+		s.giveUp(st)
 		return
 	case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:
 		s.dequeue(st, email.Unknown)
@@ -212,11 +212,21 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	wait, ok := schedule.After(st.message.Failures)
 	if !ok {
 		st.exhausted = true
-		s.dequeue(st, email.Failed)
+		s.giveUp(st)
 		return
 	}
 	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
 	s.wait(st, o, after)
+}
+
+// giveUp ends a message that is not tried any more. If an attempt was ambiguous, whatever came after it,
+// the message may have been sent: it is unknown, not failed.
+func (s *Service) giveUp(st *stored) {
+	status := email.Failed
+	if st.message.HasOutcome(email.Ambiguous) {
+		status = email.Unknown
+	}
+	s.dequeue(st, status)
 }
 
 // postpone schedules a retry for a message that was not tried.

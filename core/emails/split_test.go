@@ -72,7 +72,7 @@ func TestABatchThatIsRefusedAfterAnAmbiguousAttemptIsNotSplit(t *testing.T) {
 		b := o.send(t, batchOf(3), idempotency.Key{})
 		<-time.After(time.Hour)
 		first.got(t, 3, 1)
-		equal(t, "counts", o.counts(t, b.ID), "failed:3")
+		equal(t, "counts", o.counts(t, b.ID), "unknown:3")
 	})
 }
 

@@ -66,7 +66,7 @@ func (s *Service) untilExpiry(m *email.Message, due time.Time) time.Time {
 }
 
 // expire ends a claimed message that is not worth sending any more, and reports whether it is one. No
-// attempt is open then. If one was ambiguous, the message may have been sent: it is unknown, not failed.
+// attempt is open then.
 func (s *Service) expire(ctx context.Context, st *stored) bool {
 	m := &st.message
 	if m.Splitting || !isExpired(m, s.Clock.Now()) {
@@ -75,11 +75,7 @@ func (s *Service) expire(ctx context.Context, st *stored) bool {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	s.addUntried(st, errExpired)
-	status := email.Failed
-	if m.HasOutcome(email.Ambiguous) {
-		status = email.Unknown
-	}
-	s.dequeue(st, status)
+	s.giveUp(st)
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email has expired, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
 	}

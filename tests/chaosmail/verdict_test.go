@@ -150,7 +150,7 @@ func (v *verdict) checkState(m *mail, p person, e entry) {
 	case "queued", "sending":
 		v.problem(endless, "%s is %s: %s", p.address, e.status, e.show())
 	case "unknown":
-		if m.delivery != atMostOnce || !slices.ContainsFunc(e.Attempts, func(a attempt) bool { return v.inDoubt(&a) }) {
+		if !slices.ContainsFunc(e.Attempts, func(a attempt) bool { return v.inDoubt(&a) }) {
 			v.problem(unfounded, "%s is unknown under %s: %s", p.address, m.delivery, e.show())
 		}
 	case "failed":
