@@ -88,7 +88,10 @@ type EventOptions struct {
 // retries are the waits after failed deliveries of an event. After the last one it is dropped.
 var retries = []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute}
 
-const postTimeout = 5 * time.Second
+const (
+	postTimeout = 5 * time.Second
+	maxWaiting  = 10_000 // events; further ones are dropped
+)
 
 // courier delivers events, one after the other. They are in memory only: what is not delivered when the
 // process ends is never reported.
@@ -103,6 +106,12 @@ type courier struct {
 func (c *courier) add(events ...happening) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n := maxWaiting - len(c.waiting); len(events) > n {
+		for _, h := range events[n:] {
+			c.dropped(h, errFull)
+		}
+		events = events[:n]
+	}
 	if c.waiting = append(c.waiting, events...); !c.runs && len(events) > 0 {
 		c.runs = true
 		guard.Go(c.Log, "events of the catcher", c.run)
@@ -132,9 +141,15 @@ func (c *courier) run() {
 			err = guard.Do(func() error { return c.post(h) })
 		}
 		if err != nil {
-			c.Log.Warn("catcher drops an event", "email", h.Message, "webhook", h.ID, "type", string(h.Event), "error", err)
+			c.dropped(h, err)
 		}
 	}
+}
+
+var errFull = fault.New(fault.Overloaded, "events_waiting", "too many events wait to be sent")
+
+func (c *courier) dropped(h happening, err error) {
+	c.Log.Warn("catcher drops an event", "email", h.Message, "webhook", h.ID, "type", string(h.Event), "error", err)
 }
 
 // post delivers one event.

@@ -196,6 +196,26 @@ func TestAnEventIsSentAgainUntilItIsTaken(t *testing.T) {
 	}
 }
 
+func TestNoMoreThanTenThousandEventsWait(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder // read once everything is written
+	c, err := catchermail.New(catchermail.Options{Name: "catcher", Path: t.TempDir(), Keep: 10, Events: &catchermail.EventOptions{
+		Endpoint: func() string { return "" }, Secret: secret, Clock: clock.System{}, IDs: ids.UUIDs{},
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var to []string
+	for i := range 3_340 { // three events for each
+		to = append(to, fmt.Sprintf("clicked+%d@catcher.test", i))
+	}
+	sendTo(t, c, to...)
+	if n := strings.Count(log.String(), "catcher drops an event"); n != 20 {
+		t.Errorf("%d of 10,020 events are dropped, want 20", n)
+	}
+}
+
 func TestAnEventThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	hook, err := catchermail.NewHook(clock.System{})
