@@ -242,11 +242,16 @@ func (b *budget) reserve(g *given, now time.Time, missing, whole int) taken {
 	return t
 }
 
+// apart is how far apart the clocks of gateways may be while they share a rate: ten times as far as they
+// should be.
+const apart = 5 * time.Minute
+
 // current returns the window that is counted at a time. A process whose clock is behind counts in the
-// window that others have begun already; one that was begun by a clock that was wrong is given up.
+// window that others have begun already: if it began its own, the next of them would begin theirs again,
+// and each would be given a whole window. One that was begun by a clock that was wrong is given up.
 func current(w window, per time.Duration, now time.Time) window {
 	start := now.UTC().Truncate(per)
-	if w.Start.Before(start) || w.Start.After(start.Add(per)) {
+	if w.Start.Before(start) || w.Start.After(now.Add(max(per, apart))) {
 		return window{Start: start}
 	}
 	return w
