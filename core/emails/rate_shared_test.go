@@ -14,6 +14,7 @@ import (
 	"patchbay/adapters/ids"
 	"patchbay/core/email"
 	"patchbay/core/emails"
+	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/ports"
 )
@@ -88,3 +89,44 @@ func TestAWindowThatAWrongClockHasBegunIsGivenUp(t *testing.T) {
 	})
 }
 
+
+// late is a provider whose calls take a while, and may fail then.
+type late struct {
+	metered
+	react func(now time.Time) (after time.Duration, err error)
+}
+
+func (l *late) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
+	after, err := l.react(time.Now())
+	<-time.After(after)
+	if err != nil {
+		return email.Receipt{}, err
+	}
+	return l.metered.Send(ctx, m)
+}
+
+func TestRoomOfAWindowThatIsOverIsNotGivenBackToTheNext(t *testing.T) {
+	first := &late{metered: metered{name: "first"}}
+	withRates(t, map[string]emails.Rate{"first": {Most: 20, Per: time.Minute}}, []ports.Mailer{first}, func(t *testing.T, r *rated) {
+		begin := time.Now().Truncate(time.Hour).Add(time.Hour + 35*time.Second)
+		next := begin.Add(25 * time.Second) // a minute begins
+		first.react = func(now time.Time) (time.Duration, error) {
+			if now.Before(next) {
+				return 29 * time.Second, fault.New(fault.Unavailable, "scripted", "")
+			}
+			return 0, nil
+		}
+		<-time.After(time.Until(begin))
+		s, stop := r.startAt(t, "one", clock.System{})
+		defer stop()
+		for range 20 {
+			mustAccept(t, s, draft(), idempotency.Key{})
+		}
+		<-time.After(time.Until(next))
+		for range 101 {
+			mustAccept(t, s, draft(), idempotency.Key{})
+		}
+		<-time.After(70 * time.Second)
+		equal(t, "most in a minute", first.most(time.Minute), 20)
+	})
+}
