@@ -297,3 +297,15 @@ func (s *Service) returnRoom(st *stored, provider string, err error) {
 		b.giveBack(recipientsOf(st.outgoing()), st.room)
 	}
 }
+
+// takeRepeatRoom takes room for the repeat of a call that is made before its time. If there is none, or that
+// is not known, it is not made.
+func (s *Service) takeRepeatRoom(ctx context.Context, st *stored, provider string) (giveBack func(), ok bool) {
+	b := s.queues.budgets[provider]
+	if b == nil {
+		return func() {}, true
+	}
+	n := recipientsOf(st.outgoing())
+	ok, until, err := b.take(ctx, n)
+	return func() { b.giveBack(n, until) }, ok && err == nil
+}
