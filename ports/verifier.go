@@ -54,6 +54,8 @@ type PaymentReader interface {
 type MailReader interface {
 	// Notification returns what an event says about a message. The message may have reached the provider
 	// without Patchbay; then it has no id of ours. ok is false for a type of event that is not
-	// about a message, and for an unknown type. Invalid: the event's object cannot be read.
+	// about a message, and for an unknown type: n then has Tenant, Message and Recipient as far as the event
+	// tells them, because what it quotes of the message must be kept no longer than the message says.
+	// Invalid: the event's object cannot be read.
 	Notification(e webhook.Event) (n email.Notification, ok bool, err error)
 }

@@ -1,5 +1,7 @@
 package email
 
+import "slices"
+
 // Keeping says for how long what a message says is kept: its subject, text, HTML, headers, attachments
 // and the data of its template.
 type Keeping string
@@ -17,10 +19,19 @@ func (k Keeping) known() bool { return k == "" || k == Keep || k == UntilSent ||
 // Brief reports whether what the message says is not kept once it was sent.
 func (k Keeping) Brief() bool { return k == UntilSent || k == Never }
 
-// RemoveContent removes what the message says, except for its subject.
+// RemoveContent removes what the message says, except for its subject, and the words of providers that
+// refused it, because they may quote it. Their statuses, fields and codes stay.
 func (m *Message) RemoveContent() {
 	m.HTML, m.Text, m.Headers, m.Attachments, m.Parts = "", "", nil, nil, 0
 	m.TemplateData, m.Personalizations, m.Source = nil, nil, nil
+	// Copies of a message share what they point to.
+	m.Attempts = slices.Clone(m.Attempts)
+	for i := range m.Attempts {
+		if a := m.Attempts[i].Answer; a != nil && a.Words != "" {
+			wordless := *a
+			wordless.Words, m.Attempts[i].Answer = "", &wordless
+		}
+	}
 }
 
 // Shown returns the message as it can be read without reading what it says.

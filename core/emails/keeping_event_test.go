@@ -9,6 +9,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/emails"
+	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/record"
 	"patchbay/core/suppression"
@@ -69,6 +70,42 @@ func TestAnEventAboutWhatIsNotKeptIsNotKeptEither(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whatever a provider tells of a message may quote its subject, also if nobody here knows what it tells.
+func TestAnEventOfAnUnknownTypeIsKeptNoLonger(t *testing.T) {
+	for keeping, kept := range map[email.Keeping]bool{email.Keep: true, email.UntilSent: false, email.Never: false} {
+		t.Run(string(keeping), func(t *testing.T) {
+			inOffice(t, nil, nil, nil, func(t *testing.T, o *office) {
+				d := draft()
+				d.Keeping = keeping
+				m, _, err := o.Accept(t.Context(), tenant, d, idempotency.Key{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				n := email.Notification{Tenant: tenant, Message: m.ID} // of no event
+				equal(t, "the event is erased", o.hear(t, "first", n).Erased, !kept)
+				n.Message = "msg_elsewhere"
+				equal(t, "one about another installation's message is erased", o.hear(t, "first", n).Erased, false)
+				equal(t, "counted", fmt.Sprint(o.counted), "[first ignored_unknown_type first ignored_unknown_type]")
+			})
+		})
+	}
+}
+
+func TestAnEventOfAnUnknownTypeWaitsForTheStore(t *testing.T) {
+	down := func(op string) error {
+		if op == "get" {
+			return fault.New(fault.Unavailable, "down", "")
+		}
+		return nil
+	}
+	inOffice(t, nil, nil, down, func(t *testing.T, o *office) {
+		_, err := o.apply(t, "first", email.Notification{Tenant: tenant, Message: "msg_1"})
+		equal(t, "kind", fault.KindOf(err), fault.Unavailable)
+		equal(t, "counted", len(o.counted), 0)
+	})
 }
 
 func TestTheMessagesOfABatchAreKeptAsLongAsItSays(t *testing.T) {

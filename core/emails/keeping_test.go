@@ -3,6 +3,7 @@ package emails_test
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,32 @@ func TestWhatIsNotKeptIsRemovedByTheSaveThatEndsTheMessage(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A provider may quote what it refuses.
+func TestTheWordsOfARefusalAreKeptNoLonger(t *testing.T) {
+	refuses := func(int) error {
+		return &fault.Error{Kind: fault.Invalid, Code: "rejected", Answer: &fault.Answer{Status: 400, Field: "content", Words: "no such code: " + secret}}
+	}
+	for keeping, kept := range map[email.Keeping]bool{email.Keep: true, email.UntilSent: false, email.Never: false} {
+		t.Run(string(keeping), func(t *testing.T) {
+			inHouse(t, 0, refuses, func(t *testing.T, h *house) {
+				d := draft()
+				d.Keeping = keeping
+				m := h.accept(t, d, idempotency.Key{})
+				<-time.After(time.Minute)
+				equal(t, "the secret is stored", h.holdsSecret(t, m.ID), kept)
+				got, err := h.Get(t.Context(), tenant, m.ID)
+				if err != nil || got.LastAttempt().Answer == nil {
+					t.Fatalf("the attempt is %+v, and %v, want one with an answer", got.LastAttempt(), err)
+				}
+				last := got.LastAttempt()
+				equal(t, "status, field and code", fmt.Sprint(last.Answer.Status, last.Answer.Field, last.Code), "400contentrejected")
+				shown := got.Shown()
+				equal(t, "words are kept", shown.LastAttempt().Answer.Words != "", kept)
+			})
+		})
 	}
 }
 

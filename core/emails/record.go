@@ -135,9 +135,12 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 func (s *Service) dequeue(st *stored, status email.Status) {
 	m := &st.message
 	m.Status = status
-	if m.Keeping.Brief() && m.PurgedAt.IsZero() {
+	if m.Keeping.Brief() {
 		m.RemoveContent()
-		m.Subject, m.PurgedAt = "", s.Clock.Now()
+		m.Subject = ""
+		if m.PurgedAt.IsZero() {
+			m.PurgedAt = s.Clock.Now()
+		}
 	}
 	s.scheduleRemoval(st)
 }

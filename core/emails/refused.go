@@ -23,7 +23,7 @@ func (s *Service) leaveOut(st *stored, o outcome) bool {
 	provider, out := m.ProviderOf(o.id), map[int]email.Notification{}
 	for _, r := range refusedByName(o.err) {
 		n := email.Notification{Event: email.EventBounced, Code: r.Code, At: now}
-		if m.ErasedAt.IsZero() {
+		if m.ErasedAt.IsZero() && !m.Keeping.Brief() { // the feed is kept forever, and it may quote what is not
 			n.Reason = m.Redact(r.Reason)
 		}
 		for i := range m.Recipients {

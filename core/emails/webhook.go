@@ -53,8 +53,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	case err != nil:
 		return webhook.Applied{}, err
 	case !ok:
-		s.Counted(e.Provider, UnknownType)
-		return webhook.Applied{}, nil
+		return s.passOver(ctx, e, n)
 	case n.Message == "":
 		s.Counted(e.Provider, NotOurs)
 		return webhook.Applied{}, nil
@@ -76,11 +75,32 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	}
 	s.Counted(e.Provider, h.result)
 	s.logNotification(ctx, &st.message, n, h)
-	a := webhook.Applied{Erased: st.message.Keeping.Brief() || s.isErased(&st.message, n.Recipient)} // it may quote the subject
+	a := webhook.Applied{Erased: s.mustForget(&st.message, n)}
 	if h.result == string(n.Event) && feedOnly(n.Event) {
 		a.Events = s.recipientEvents(&st.message, n, h.attempt, h.recipients)
 	}
 	return a, nil
+}
+
+// passOver ignores an event of a type that says nothing about a message, though it may name one. What such
+// an event quotes is kept no longer than what the others quote.
+func (s *Service) passOver(ctx context.Context, e webhook.Event, n email.Notification) (webhook.Applied, error) {
+	var a webhook.Applied
+	if n.Message != "" {
+		st, err := s.messageOf(ctx, n)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return webhook.Applied{}, err
+		}
+		a.Erased = err == nil && s.mustForget(&st.message, n)
+	}
+	s.Counted(e.Provider, UnknownType)
+	return a, nil
+}
+
+// mustForget reports whether nothing is kept of what an event says about a message: it may quote the subject,
+// or name who was erased.
+func (s *Service) mustForget(m *email.Message, n email.Notification) bool {
+	return m.Keeping.Brief() || s.isErased(m, n.Recipient)
 }
 
 // IgnoreWebhook counts an event whose message never arrived.
@@ -111,8 +131,8 @@ func (s *Service) messageOf(ctx context.Context, n email.Notification) (stored, 
 // Subject reports whether the message that an event is about is the person's. NotFound: it is
 // not about a stored message.
 func (s *Service) Subject(ctx context.Context, e webhook.Event, p user.Person) (event.Subject, error) {
-	n, ok, err := s.read(e)
-	if err != nil || !ok || n.Message == "" {
+	n, _, err := s.read(e) // of whatever type
+	if err != nil || n.Message == "" {
 		return event.Subject{}, errNoMessage
 	}
 	st, err := s.messageOf(ctx, n)

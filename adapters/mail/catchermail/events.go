@@ -94,7 +94,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	if !slices.Contains(email.Events(), o.Event) {
-		return email.Notification{}, false, nil
+		return email.Notification{Tenant: o.Tenant, Message: o.Message, Recipient: o.Recipient}, false, nil
 	}
 	return email.Notification{
 		Event: o.Event, Tenant: o.Tenant, Message: o.Message, Attempt: o.Attempt, Reference: o.Reference,

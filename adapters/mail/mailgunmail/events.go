@@ -81,14 +81,14 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	name, ok := o.name()
-	if !ok {
-		return email.Notification{}, false, nil
-	}
 	var m marks
 	if o.Variables.Kind() == '{' { // without variables it is an empty list
-		if err := unmarshal(o.Variables, &m); err != nil {
+		if err := unmarshal(o.Variables, &m); err != nil && ok {
 			return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
 		}
+	}
+	if !ok {
+		return email.Notification{Tenant: string(m.Tenant), Message: string(m.Message), Recipient: o.Recipient}, false, nil
 	}
 	n := email.Notification{
 		Event: name, Tenant: string(m.Tenant), Message: string(m.Message), Attempt: string(m.Attempt),

@@ -12,6 +12,7 @@ import (
 	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/webhook"
 	"patchbay/tests/contract/webhooktest"
 )
 
@@ -139,7 +140,7 @@ func TestWhatAnEventTells(t *testing.T) {
 				Code: c.code, Cause: c.cause, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
-				want = email.Notification{}
+				want = email.Notification{Tenant: "acme", Message: "msg_1", Recipient: "ada@example.com"} // what it quotes is not kept longer than the message says
 			}
 			if err != nil || ok != (c.event != "") || n != want {
 				t.Errorf("%+v, %v, %v", n, ok, err)
@@ -168,6 +169,19 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		}
 		if n, ok, err := hook.Notification(events[0]); err != nil || !ok || n.Tenant != c.want {
 			t.Errorf("%s: %+v, %v, %v", name, n, ok, err)
+		}
+	}
+}
+
+// Marks that cannot be read are none, in an event that says nothing about a message.
+func TestTheMarksOfAnUnknownTypeThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
+	for _, object := range []string{
+		`{"event":"stored","user-variables":7}`, `{"event":"stored"}`,
+	} {
+		if _, ok, err := hook.Notification(webhook.Event{Object: []byte(object)}); ok || err != nil {
+			t.Errorf("%s: %t, %v, want nothing, and no error", object, ok, err)
 		}
 	}
 }

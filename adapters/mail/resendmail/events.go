@@ -138,7 +138,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(e.Object, &of); err == nil && names[of.Type] == "" {
-		return email.Notification{}, false, nil
+		return marked(e.Object), false, nil
 	}
 	var o happening
 	if err := json.Unmarshal(e.Object, &o); err != nil || len(o.Data.To) != 1 {
@@ -158,6 +158,19 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		n.Code, n.Reason = o.Data.reason()
 	}
 	return n, true, nil
+}
+
+// marked returns the marks in an event of an unknown type, as far as it has them where others have them.
+func marked(object []byte) email.Notification {
+	var o struct {
+		Data struct {
+			Tags tags `json:"tags"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(object, &o) != nil {
+		return email.Notification{}
+	}
+	return email.Notification{Message: labels.Mark(o.Data.Tags, email.IDVariable), Tenant: labels.Mark(o.Data.Tags, email.TenantVariable)}
 }
 
 // address returns the address of a recipient, which may be written with a name. A local part that needs

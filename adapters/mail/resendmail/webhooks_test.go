@@ -13,6 +13,7 @@ import (
 	"patchbay/adapters/simulators/resendsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/webhook"
 	"patchbay/tests/contract/webhooktest"
 )
 
@@ -246,7 +247,7 @@ func TestWhatAnEventTells(t *testing.T) {
 				Code: c.code, Reason: c.reason, Cause: n.Cause, At: now, // TestWhyAMessageBounced checks the cause
 			}
 			if c.event == "" {
-				want = email.Notification{}
+				want = email.Notification{Tenant: "acme", Message: "msg_1"} // what it quotes is not kept longer than the message says
 			}
 			if err != nil || ok != (c.event != "") || n != want {
 				t.Errorf("got %+v, %v, %v; want %+v", n, ok, err, want)
@@ -280,6 +281,21 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		}
 		if n, ok, err := hook.Notification(events[0]); err != nil || !ok || n.Tenant+" "+n.Message != c.want {
 			t.Errorf("%s: %+v, %v, %v; want the marks %q", name, n, ok, err, c.want)
+		}
+	}
+}
+
+// An event of an unknown type says nothing about a message, but it may quote one.
+func TestAnUnknownTypeNamesItsMessage(t *testing.T) {
+	t.Parallel()
+	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
+	for object, want := range map[string]string{
+		`{"type":"email.scheduled","data":{"to":["a@b.c"],"tags":{"patchbay_message":"msg_1","patchbay_tenant":"acme"}}}`: "acme msg_1",
+		`{"type":"email.scheduled","data":{"tags":7}}`:                                                                    " ", `{"type":"domain.created","data":"x"}`: " ",
+	} {
+		n, ok, err := hook.Notification(webhook.Event{Object: []byte(object)})
+		if ok || err != nil || n.Tenant+" "+n.Message != want {
+			t.Errorf("%s: %+v, %t, %v, want nothing but the marks %q", object, n, ok, err, want)
 		}
 	}
 }

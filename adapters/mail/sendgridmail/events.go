@@ -64,7 +64,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	}
 	name, known := names[o.Event]
 	if !known {
-		return email.Notification{}, false, nil
+		return email.Notification{Tenant: o.Tenant, Message: o.Message, Recipient: o.Email}, false, nil
 	}
 	reference, _, _ := strings.Cut(o.MessageID, ".")
 	n := email.Notification{

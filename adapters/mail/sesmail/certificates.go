@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -87,23 +88,29 @@ func fetcher() (fetch, error) {
 	}, nil
 }
 
-// fetchesPerMinute bounds the calls that strangers can cause who know a topic: a certificate that was
-// fetched before costs none.
-const fetchesPerMinute = 10
+// What strangers who know a topic can cause: they can name any number of certificates that SNS does not
+// have. One that was fetched before costs no call, and does not depend on these bounds.
+const (
+	fetchesPerMinute = 10               // of certificates that were never had, at one host
+	pause            = 10 * time.Second // between the fetches of a certificate that could not be had
+)
 
-// certificates are those that SNS signs with. They are fetched once.
+// certificates are those that SNS signs with in a region. They are fetched once.
 type certificates struct {
 	clock ports.Clock
 	get   fetch
 	turn  chan struct{} // holds a value while one is fetched
 
 	mu     sync.Mutex
-	known  map[string]*x509.Certificate // by URL
-	recent []time.Time                  // of the fetches of the last minute
+	known  map[string]*x509.Certificate // by URL; each was valid once
+	failed map[string]time.Time         // the last failed fetch, by URL, for the length of the pause
+	recent []time.Time                  // of the fetches of the last minute that count
 }
 
-func newCertificates(clock ports.Clock, get fetch) certificates {
-	return certificates{clock: clock, get: get, turn: make(chan struct{}, 1), known: make(map[string]*x509.Certificate)}
+func newCertificates(clock ports.Clock, get fetch) *certificates {
+	return &certificates{
+		clock: clock, get: get, turn: make(chan struct{}, 1), known: make(map[string]*x509.Certificate), failed: make(map[string]time.Time),
+	}
 }
 
 var errCertificate = fault.New(fault.Unavailable, "certificate_unavailable", "the certificate of the signature could not be fetched")
@@ -123,35 +130,52 @@ func (c *certificates) key(ctx context.Context, url string) (*rsa.PublicKey, err
 	if found := c.find(url); found != nil { // fetched meanwhile
 		return found, nil
 	}
-	if !c.mayFetch() {
+	if !c.mayFetch(url) {
 		return nil, errCertificate
 	}
-	text, err := c.get(ctx, url)
-	if err != nil {
+	// A stranger who hangs up must not make the fetch fail for others. It has a time limit of its own.
+	text, err := c.get(context.WithoutCancel(ctx), url)
+	var found *rsa.PublicKey
+	if err == nil {
+		found = c.keep(url, text)
+	}
+	if found == nil {
+		c.mu.Lock()
+		c.failed[url] = c.clock.Now()
+		c.mu.Unlock()
 		return nil, errCertificate
 	}
+	return found, nil
+}
+
+// keep keeps a certificate and returns its key, or nil if it is none that is valid now.
+func (c *certificates) keep(url string, text []byte) *rsa.PublicKey {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errCertificate
+		return nil
 	}
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, errCertificate
+		return nil
 	}
 	c.mu.Lock()
-	c.known[url] = certificate
-	c.mu.Unlock()
-	if found := c.find(url); found != nil {
-		return found, nil
+	defer c.mu.Unlock()
+	key := keyOf(certificate, c.clock.Now())
+	if key != nil {
+		c.known[url] = certificate
 	}
-	return nil, errCertificate
+	return key
 }
 
 // find returns the key in a certificate that was fetched before and is valid now, or nil.
 func (c *certificates) find(url string) *rsa.PublicKey {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	certificate, now := c.known[url], c.clock.Now()
+	return keyOf(c.known[url], c.clock.Now())
+}
+
+// keyOf returns the key in a certificate, nil if there is none that is valid now.
+func keyOf(certificate *x509.Certificate, now time.Time) *rsa.PublicKey {
 	if certificate == nil || now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
 		return nil
 	}
@@ -159,11 +183,18 @@ func (c *certificates) find(url string) *rsa.PublicKey {
 	return key
 }
 
-// mayFetch counts a fetch, and reports whether it may be made.
-func (c *certificates) mayFetch() bool {
+// mayFetch reports whether a fetch may be made, and counts it, unless the certificate was had before.
+func (c *certificates) mayFetch(url string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.clock.Now()
+	maps.DeleteFunc(c.failed, func(_ string, at time.Time) bool { return now.Sub(at) >= pause })
+	if _, failed := c.failed[url]; failed {
+		return false
+	}
+	if c.known[url] != nil {
+		return true
+	}
 	for len(c.recent) > 0 && now.Sub(c.recent[0]) >= time.Minute {
 		c.recent = c.recent[1:]
 	}

@@ -192,6 +192,24 @@ func TestAnEventOfAnIdentity(t *testing.T) {
 	}
 }
 
+// An event of an unknown type says nothing about a message, but it quotes its subject.
+func TestAnUnknownTypeNamesItsMessage(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"eventType":"Seen","mail":{"messageId":"1","tags":{"patchbay_message":["msg_1"],"patchbay_tenant":["acme"]},"commonHeaders":{"subject":"s"}}}`: "acme msg_1",
+		`{"eventType":"Seen","mail":{"tags":7}}`: " ", `{"eventType":"Seen"}`: " ",
+	} {
+		hook, events := told(t, "4", text)
+		if len(events) != 1 {
+			t.Fatalf("%s: %+v, want one event", text, events)
+		}
+		n, ok, err := hook.Notification(events[0])
+		if ok || err != nil || n.Tenant+" "+n.Message != want {
+			t.Errorf("%s: %+v, %t, %v, want nothing but the marks %q", text, n, ok, err, want)
+		}
+	}
+}
+
 func TestWhatIsSignedAndNoEvent(t *testing.T) {
 	t.Parallel()
 	hook, s := hookOf(t, now)

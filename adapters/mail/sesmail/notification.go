@@ -42,7 +42,7 @@ var reports = []string{"not-spam", "auth-failure"}
 // Notification implements ports.MailReader.
 func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	if names[e.Type] == "" {
-		return email.Notification{}, false, nil
+		return marked(e.Object), false, nil
 	}
 	var o happening
 	if err := json.Unmarshal(e.Object, &o); err != nil || o.Reference == "" {
@@ -57,6 +57,23 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		n.Code, n.Reason = o.reason()
 	}
 	return n, n.Event != "", nil
+}
+
+// marked returns the marks in an event of an unknown type, as far as it has them where others have them.
+// Such an event is stored as SES published it.
+func marked(object []byte) email.Notification {
+	var o struct {
+		Mail struct {
+			Tags map[string][]string `json:"tags"`
+		} `json:"mail"`
+	}
+	if json.Unmarshal(object, &o) != nil {
+		return email.Notification{}
+	}
+	p := published{}
+	p.Mail.Tags = o.Mail.Tags
+	all := p.marks()
+	return email.Notification{Message: labels.Mark(all, email.IDVariable), Tenant: labels.Mark(all, email.TenantVariable)}
 }
 
 // event returns what happened, "" if it is nothing that is told, and why.

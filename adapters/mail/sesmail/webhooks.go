@@ -34,7 +34,7 @@ type Hook struct {
 	topics       map[string]topic // by ARN
 	clock        ports.Clock
 	fetch        fetch
-	certificates certificates
+	certificates map[string]*certificates // by host
 }
 
 // topic is a topic of SNS.
@@ -54,7 +54,7 @@ func NewHook(clock ports.Clock, accounts ...provider.Account) (provider.MailHook
 }
 
 func newHook(clock ports.Clock, get fetch, accounts ...provider.Account) (*Hook, error) {
-	h := &Hook{topics: make(map[string]topic), clock: clock, fetch: get, certificates: newCertificates(clock, get)}
+	h := &Hook{topics: make(map[string]topic), clock: clock, fetch: get, certificates: make(map[string]*certificates)}
 	if err := provider.Distinct(accounts...); err != nil {
 		return h, err
 	}
@@ -64,7 +64,11 @@ func newHook(clock ports.Clock, get fetch, accounts ...provider.Account) (*Hook,
 			if !ok {
 				return h, fault.New(fault.Invalid, "invalid_topic", "a webhook topic of "+a.Provider+" is no ARN of a topic of SNS")
 			}
-			h.topics[arn] = topic{a.Provider, "sns." + region + ".amazonaws.com" + suffix(region)}
+			t := topic{a.Provider, "sns." + region + ".amazonaws.com" + suffix(region)}
+			h.topics[arn] = t
+			if h.certificates[t.host] == nil {
+				h.certificates[t.host] = newCertificates(clock, get)
+			}
 		}
 	}
 	return h, nil
@@ -147,7 +151,7 @@ func (h *Hook) Verify(ctx context.Context, body []byte, get func(string) string)
 	if !t.hasCertificate(e.SigningCertURL) {
 		return nil, badSignature("the certificate is not at SNS in the region of the topic")
 	}
-	key, err := h.certificates.key(ctx, e.SigningCertURL)
+	key, err := h.certificates[t.host].key(ctx, e.SigningCertURL)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +189,8 @@ func (t topic) hasCertificate(text string) bool {
 	return ok && u.RawQuery == "" && !u.ForceQuery && certificatePath.MatchString(u.EscapedPath())
 }
 
-var certificatePath = regexp.MustCompile(`^/[A-Za-z0-9_-]+\.pem$`)
+// certificatePath is the form of the paths that SNS names.
+var certificatePath = regexp.MustCompile(`^/SimpleNotificationService-[0-9a-f]{32}\.pem$`)
 
 // at parses a URL. ok is false if it does not lead to SNS in the region of the topic, by https and
 // nothing else.
