@@ -149,13 +149,13 @@ func (b *budget) claimed(n int) {
 	b.pending += n
 }
 
-// take takes room for n recipients. If there is none, until says when to ask again. The errors are those
-// of the journal.
+// take takes room for n recipients, of a window that ends at until. If there is none, until says when to
+// ask again. The errors are those of the journal.
 func (b *budget) take(ctx context.Context, n int) (ok bool, until time.Time, err error) {
 	b.taking.Lock()
 	defer b.taking.Unlock()
 	now := b.clock.Now()
-	if ok, until := b.takeLeft(now, n); ok || !until.IsZero() {
+	if ok, until := b.takeLeft(now, n); !until.IsZero() {
 		return ok, until, nil
 	}
 	b.mu.Lock()
@@ -177,7 +177,8 @@ func (b *budget) take(ctx context.Context, n int) (ok bool, until time.Time, err
 	return ok, until, nil
 }
 
-// takeLeft takes room from what is left. If it is known that there is not enough, it returns until when.
+// takeLeft takes room from what is left. If it is known that there is not enough, it returns until when; if
+// the record must be asked, the zero time.
 func (b *budget) takeLeft(now time.Time, n int) (ok bool, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -188,7 +189,7 @@ func (b *budget) takeLeft(now time.Time, n int) (ok bool, until time.Time) {
 	case b.left >= n:
 		b.left -= n
 		b.spare = max(b.spare-n, 0)
-		return true, time.Time{}
+		return true, b.until
 	case now.Before(b.full) && n > b.spare:
 		return false, b.full
 	}
@@ -242,11 +243,16 @@ func (b *budget) reserve(g *given, now time.Time, missing, whole int) taken {
 	return t
 }
 
+// apart is how far apart the clocks of gateways may be while they share a rate: ten times as far as they
+// should be.
+const apart = 5 * time.Minute
+
 // current returns the window that is counted at a time. A process whose clock is behind counts in the
-// window that others have begun already; one that was begun by a clock that was wrong is given up.
+// window that others have begun already: if it began its own, the next of them would begin theirs again,
+// and each would be given a whole window. One that was begun by a clock that was wrong is given up.
 func current(w window, per time.Duration, now time.Time) window {
 	start := now.UTC().Truncate(per)
-	if w.Start.Before(start) || w.Start.After(start.Add(per)) {
+	if w.Start.Before(start) || w.Start.After(now.Add(max(per, apart))) {
 		return window{Start: start}
 	}
 	return w
@@ -265,14 +271,15 @@ func (b *budget) settle(got taken, n int) (ok bool, until time.Time) {
 		return false, got.until
 	}
 	b.left, b.until, b.spare = b.left+got.n-n, got.until, max(b.spare-n, 0)
-	return true, time.Time{}
+	return true, got.until
 }
 
-// giveBack gives back the room of n recipients who were not sent anything.
-func (b *budget) giveBack(n int) {
+// giveBack gives back the room of n recipients who were not sent anything, which was taken of the window
+// that ends at until. Room of another window than the present one is of no use any more.
+func (b *budget) giveBack(n int, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now := b.clock.Now(); now.Before(b.until) {
+	if now := b.clock.Now(); until.Equal(b.until) && now.Before(until) {
 		b.left += n
 		if now.Before(b.full) {
 			b.spare += n

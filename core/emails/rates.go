@@ -234,6 +234,7 @@ func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) boo
 		s.Log.WarnContext(ctx, "rate of a mail provider is not read; the email is not sent yet", "email", st.message.ID, "tenant", st.message.Tenant, "provider", provider, "error", err)
 		return false // the lease expires
 	case ok:
+		st.room = until
 		return true
 	}
 	s.makeRoom(ctx, st, provider, until)
@@ -293,6 +294,18 @@ func inOrder(at time.Time, age time.Duration) time.Time {
 // returnRoom gives back the room of a message that a provider has not taken.
 func (s *Service) returnRoom(st *stored, provider string, err error) {
 	if b := s.queues.budgets[provider]; b != nil && err != nil && outcomeOf(err) != email.Ambiguous {
-		b.giveBack(recipientsOf(st.outgoing()))
+		b.giveBack(recipientsOf(st.outgoing()), st.room)
 	}
+}
+
+// takeRepeatRoom takes room for the repeat of a call that is made before its time. If there is none, or that
+// is not known, it is not made.
+func (s *Service) takeRepeatRoom(ctx context.Context, st *stored, provider string) (giveBack func(), ok bool) {
+	b := s.queues.budgets[provider]
+	if b == nil {
+		return func() {}, true
+	}
+	n := recipientsOf(st.outgoing())
+	ok, until, err := b.take(ctx, n)
+	return func() { b.giveBack(n, until) }, ok && err == nil
 }

@@ -30,6 +30,7 @@ type stored struct {
 	exhausted bool                    // given up after its last attempt
 	reindex   bool                    // the terms are stored anew by the next save
 	left      func()                  // is called once the message has taken its room; see budget.claimable
+	room      time.Time               // when the window ends whose room the message has taken
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -39,7 +40,7 @@ func (s *Service) repository() record.Repository[stored] {
 		Journal: s.Journal, Kind: Kind, Decode: decode, Save: s.save,
 		Record: func(st *stored) *ports.Record { return &st.record },
 		Keep: func(before, fresh *stored) {
-			fresh.files, fresh.copies, fresh.parts, fresh.cause = before.files, before.copies, max(before.parts, fresh.parts), before.cause
+			fresh.files, fresh.copies, fresh.parts, fresh.cause, fresh.room = before.files, before.copies, max(before.parts, fresh.parts), before.cause, before.room
 		},
 	}
 }

@@ -212,14 +212,20 @@ func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, cha
 const repeatPace = time.Minute
 
 // repeatNow makes the repeat of a call due whose provider has just accepted another message, instead of
-// waiting for the schedule. See makeDue.
+// waiting for the schedule. See makeDue. A repeat may be what sends the message: so at a provider with a Rate
+// only as many are made due as there is room for. Those by the schedule need none.
 func (s *Service) repeatNow(ctx context.Context, w waiting, st *stored, p ports.Mailer) (due bool) {
 	now, last := s.Clock.Now(), st.message.LastAttempt()
 	if last.Provider != p.Name() || now.Sub(st.message.UpdatedAt) < time.Duration(last.Repeats)*repeatPace {
 		return false
 	}
+	giveBack, ok := s.takeRepeatRoom(ctx, st, p.Name())
+	if !ok {
+		return false // it waits for the schedule, or until the provider accepts another one
+	}
 	s.backlog.forget(w)
 	err := s.messages.Update(ctx, st, func(st *stored) error {
+		due = false
 		if st.message.Status != email.Sending || st.record.Owner != "" || !st.record.Due.After(now) {
 			return record.ErrUnchanged
 		}
@@ -227,6 +233,7 @@ func (s *Service) repeatNow(ctx context.Context, w waiting, st *stored, p ports.
 		return nil
 	})
 	if err != nil || !due {
+		giveBack()
 		return false // the schedule remains
 	}
 	s.queues.Nudge(st.record.Queue)
