@@ -116,8 +116,11 @@ type Message struct {
 	KeyAge      idempotency.Age `json:"keyAge,omitzero"` // how much of the key's retention has passed
 	CreatedAt   time.Time       `json:"createdAt"`
 	UpdatedAt   time.Time       `json:"updatedAt"`
-	PurgedAt    time.Time       `json:"purgedAt,omitzero"` // when its text and files were removed because of their age, or of its Keeping
-	ErasedAt    time.Time       `json:"erasedAt,omitzero"` // when its content was erased on a person's request
+	// EndedAt is when the message last stopped waiting to be sent, whatever the reason; the zero time if it
+	// never did, or did in an earlier version.
+	EndedAt  time.Time `json:"endedAt,omitzero"`
+	PurgedAt time.Time `json:"purgedAt,omitzero"` // when its text and files were removed because of their age, or of its Keeping
+	ErasedAt time.Time `json:"erasedAt,omitzero"` // when its content was erased on a person's request
 	// Restore is when the store had last been restored from an older copy at the time the message
 	// was last queued; the zero time if it never was. Nil means unknown: the message was written
 	// by an earlier version.

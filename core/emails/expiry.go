@@ -36,18 +36,19 @@ func (s *Service) nextRemoval(st *stored) time.Time {
 }
 
 // keptFrom returns since when the text of a message that does not wait any more has been kept: since it
-// was due, or, if it was not to be sent then, since it was accepted.
+// was due and has ended, or, if it was not to be sent then, since it was accepted. One that was moved to
+// another time, or has waited for room, may have ended long after it was due at first.
 func keptFrom(m *email.Message) time.Time {
 	if m.Status == email.Canceled {
 		return m.CreatedAt
 	}
-	return m.Date()
+	return latest(m.Date(), m.EndedAt)
 }
 
 // keptUntil returns until when the key of a message is kept: idempotency.Kept after it was last
-// tried or was due to be sent, since the caller may not know the outcome until then.
+// tried, was due to be sent or has ended, since the caller may not know the outcome until then.
 func keptUntil(m *email.Message) time.Time {
-	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt).Add(idempotency.Kept)
+	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt, m.EndedAt).Add(idempotency.Kept)
 }
 
 // remove removes the key and the text of a message that is not going to be sent, or the key of a

@@ -248,3 +248,63 @@ func TestWithoutARetentionTextIsKept(t *testing.T) {
 		}
 	})
 }
+
+// restless is a provider that is down at first, and then refuses what it gets.
+func restless() (fail func(int) error, refuse func()) {
+	var up atomic.Bool
+	return func(int) error {
+		if up.Load() {
+			return fault.New(fault.Invalid, "scripted", "")
+		}
+		return fault.New(fault.Unavailable, "scripted", "")
+	}, func() { up.Store(true) }
+}
+
+// A message that was tried keeps its date when it is moved to another time.
+func TestTextIsKeptSinceAMovedMessageEnded(t *testing.T) {
+	fail, refuse := restless()
+	inHouse(t, retention, fail, func(t *testing.T, h *house) {
+		m := h.accept(t, draft(), idempotency.Key{})
+		<-time.After(10 * time.Hour)
+		if _, err := h.Reschedule(t.Context(), tenant, m.ID, time.Now().Add(retention)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(retention - time.Hour)
+		refuse()
+		<-time.After(2 * time.Hour)
+		got, err := h.Get(t.Context(), tenant, m.ID)
+		if err != nil || got.Status != email.Failed || got.HTML == "" {
+			t.Errorf("an hour after it was due: %s with text %q, error %v, want failed with its text", got.Status, got.HTML, err)
+		}
+		<-time.After(retention - 2*time.Hour)
+		if got, err := h.Get(t.Context(), tenant, m.ID); err != nil || got.HTML == "" {
+			t.Errorf("an hour before the retention is over: text %q, error %v, want it", got.HTML, err)
+		}
+		<-time.After(2 * time.Hour)
+		if got, err := h.Get(t.Context(), tenant, m.ID); err != nil || got.HTML != "" {
+			t.Errorf("after it: text %q, error %v, want none", got.HTML, err)
+		}
+	})
+}
+
+func TestAKeyIsKeptSinceAMovedMessageWasCanceled(t *testing.T) {
+	inHouse(t, 10*retention, once(fault.Unavailable), func(t *testing.T, h *house) {
+		m := h.accept(t, draft(), key("k"))
+		<-time.After(time.Second)
+		if _, err := h.Reschedule(t.Context(), tenant, m.ID, time.Now().Add(5*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(4 * 24 * time.Hour)
+		if _, err := h.Cancel(t.Context(), tenant, m.ID); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(idempotency.Kept - time.Minute)
+		if again := h.accept(t, draft(), key("k")); again.ID != m.ID {
+			t.Errorf("almost 72 hours after it was canceled: %s, want %s again", again.ID, m.ID)
+		}
+		<-time.After(5 * time.Minute)
+		if again := h.accept(t, draft(), key("k")); again.ID == m.ID {
+			t.Error("after that: the same message, want another")
+		}
+	})
+}

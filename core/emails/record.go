@@ -134,6 +134,9 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 // it says is removed by the same save, if it is not kept longer than that.
 func (s *Service) dequeue(st *stored, status email.Status) {
 	m := &st.message
+	if m.Status == email.Queued || m.Status == email.Sending {
+		m.EndedAt = s.Clock.Now()
+	}
 	m.Status = status
 	if m.Keeping.Brief() {
 		m.RemoveContent()

@@ -3,6 +3,7 @@ package emails
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -37,10 +38,13 @@ const patience = 2 * time.Minute
 //
 // What an older copy of the journal has open may have ended since, and the message may have been sent
 // by another provider. Under at_most_once that is not repeated.
+//
+// Nor is a call for a message that has expired: the first one may not have reached the provider, and the
+// repeat would then be what sends it.
 func (s *Service) repeatable(m *email.Message, times ...time.Time) (ports.Mailer, bool) {
 	last := m.LastAttempt()
 	n := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == last.Provider })
-	if n < 0 || !last.Marked || s.possiblySent(*m) || slices.ContainsFunc(times, func(now time.Time) bool { return forgotten(s.Mailers[n], last, now) }) {
+	if n < 0 || !last.Marked || s.possiblySent(*m) || isExpired(m, s.Clock.Now()) || slices.ContainsFunc(times, func(now time.Time) bool { return forgotten(s.Mailers[n], last, now) }) {
 		return nil, false
 	}
 	return s.Mailers[n], true
@@ -103,7 +107,7 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	case err == nil:
 		s.drain(ctx, mailer)
 		_ = s.endAttempt(ctx, st, outcome{id: st.message.LastAttempt().ID, receipt: receipt}) // saveOutcome logs a failure; the lease expires
-	case isFinal(err):
+	case isFinal(err), errors.Is(err, errExpired):
 		s.endRepeats(ctx, st, err)
 	default:
 		s.awaitRepeat(ctx, st, err, 1)
@@ -111,7 +115,8 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 }
 
 // callRemembered makes a call of the last attempt. A process may have been paused since it began the
-// attempt, while others went on: it does not call a provider that may have forgotten them.
+// attempt, while others went on: it does not call a provider that may have forgotten them. Nor does it
+// for a message that has expired since: Canceled with code expired.
 func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *stored) (email.Receipt, error) {
 	if mailer.Features().KeyMemory > 0 && forgotten(mailer, st.message.LastAttempt(), s.Clock.Now()) {
 		return email.Receipt{}, &fault.Error{
@@ -121,6 +126,9 @@ func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *s
 	m, err := s.outgoingTo(mailer, st)
 	if err != nil {
 		return email.Receipt{}, err
+	}
+	if isExpired(&st.message, s.Clock.Now()) {
+		return email.Receipt{}, errExpired
 	}
 	return call(ctx, mailer, s.withUnsubscribe(m, mailer.Features()))
 }
@@ -168,9 +176,6 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 // than to wait for the next repeat of its last attempt. Another one must be able to carry it now.
 func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	last := st.message.LastAttempt()
-	if isExpired(&st.message, s.Clock.Now()) { // no other is asked any more; this one may still say what became of it
-		return false
-	}
 	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
 		return false
 	}
@@ -180,7 +185,7 @@ func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 }
 
 // await puts a message into the queue of its last attempt's provider, with the attempt still open. It
-// is due after the wait, or once the provider may have forgotten the attempt.
+// is due after the wait, or once the provider may have forgotten the attempt or the message expires.
 func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, change func(*email.Attempt)) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
@@ -192,7 +197,7 @@ func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, cha
 		}
 		change(last)
 		s.stampRestore(&st.message)
-		st.record.Queue, st.record.Owner, st.record.Due = s.queues.Repeats(last.Provider), "", s.repeatDue(*last, wait)
+		st.record.Queue, st.record.Owner, st.record.Due = s.queues.Repeats(last.Provider), "", s.untilExpiry(&st.message, s.repeatDue(*last, wait))
 		return nil
 	})
 	if err != nil {

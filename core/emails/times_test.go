@@ -3,6 +3,7 @@ package emails_test
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"patchbay/core/idempotency"
 	"patchbay/core/suppression"
 	"patchbay/ports"
+	"patchbay/tests/memjournal"
 )
 
 // due is a draft that is due, and expires, so long from now. 0 means neither.
@@ -141,24 +143,75 @@ func TestAMessageThatMayHaveBeenSentDoesNotFailWhenItExpires(t *testing.T) {
 	})
 }
 
-// A message whose call is repeated, because the provider has not said whether it took it, is settled by
-// the provider however late that is.
-func TestAMessageDoesNotExpireWhileAnAttemptIsOpen(t *testing.T) {
-	lost := reaction{err: errNoAnswer, takes: true}
+// A call of which the provider has not said whether it took the message is repeated, but not after the
+// message has expired: the first call may never have arrived, and the repeat would send it.
+func TestNoCallIsRepeatedForAMessageThatHasExpired(t *testing.T) {
 	for _, delivery := range []email.Delivery{email.AtLeastOnce, email.AtMostOnce} {
 		t.Run(string(delivery), func(t *testing.T) {
+			lost := reaction{err: errNoAnswer}
 			repeating(t, []reaction{lost, lost, lost, lost, lost}, func(t *testing.T, r *repeats) {
 				s, _ := r.start(t, "one", clock.System{}, time.Time{})
 				d := due(0, time.Minute)
 				d.Delivery = delivery
 				m := mustAccept(t, s, d, idempotency.Key{})
-				pass(2 * time.Minute)
-				r.want(t, s, m.ID, email.Sending, "first:attempting ", 1, 0)
-				pass(2 * time.Hour)
-				r.want(t, s, m.ID, email.Sent, "first:accepted ", 1, 0)
+				pass(55 * time.Second)
+				r.want(t, s, m.ID, email.Sending, "first:attempting ", 0, 0)
+				pass(15 * time.Second)
+				equal(t, "status after it expired", status(t, s, m.ID), email.Unknown)
+				_, calls := r.first.state()
+				pass(24 * time.Hour)
+				r.wantCalls(t, len(calls))
+				equal(t, "status in the end", status(t, s, m.ID), email.Unknown)
 			})
 		})
 	}
+}
+
+func TestAMessageThatExpiredWhileNoProcessRanIsNotSentByARepeat(t *testing.T) {
+	repeating(t, []reaction{{err: errNoAnswer}}, func(t *testing.T, r *repeats) {
+		s, stop := r.start(t, "one", clock.System{}, time.Time{})
+		m := mustAccept(t, s, due(0, 2*time.Second), idempotency.Key{})
+		pass(time.Second)
+		stop()
+		pass(5 * time.Hour)
+		s, _ = r.start(t, "two", clock.System{}, time.Time{})
+		pass(time.Hour)
+		sent, _ := r.first.state()
+		equal(t, "copies", sent+r.second.copies(m.ID), 0)
+		equal(t, "status", status(t, s, m.ID), email.Unknown)
+	})
+}
+
+// An attempt may take its time to become durable.
+func TestAMessageThatExpiresWhileItsAttemptIsSavedIsNotSent(t *testing.T) {
+	var slow atomic.Bool
+	late := func(op string) error {
+		if op == memjournal.Saved && slow.CompareAndSwap(true, false) {
+			time.Sleep(9 * time.Second)
+		}
+		return nil
+	}
+	within(t, nil, nil, late, func(t *testing.T, r rig) {
+		m := r.accept(t, due(10*time.Second, 12*time.Second))
+		pass(5 * time.Second)
+		slow.Store(true)
+		pass(time.Minute)
+		equal(t, "calls", r.first.tried()+r.second.tried(), 0)
+		got := r.get(t, m.ID)
+		equal(t, "status", got.Status, email.Failed)
+		equal(t, "code of the end", got.LastAttempt().Code, "expired")
+		equal(t, "provider of the end", got.LastAttempt().Provider, "")
+	})
+}
+
+// status returns the status of a message.
+func status(t *testing.T, s *emails.Service, id string) email.Status {
+	t.Helper()
+	m, err := s.Get(t.Context(), tenant, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Status
 }
 
 // slow are suppressions that take their time.
