@@ -1,6 +1,7 @@
 package emails_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,5 +76,64 @@ func TestACancelWhoseOutcomeIsNotKnownIsAnsweredSo(t *testing.T) {
 		if _, err := r.Cancel(t.Context(), tenant, m.ID); !fault.Is(err, fault.UnknownOutcome) {
 			t.Errorf("%v, want UnknownOutcome", err)
 		}
+	})
+}
+
+// A change that meets an attempt is made before it, or is refused.
+func TestAChangeThatMeetsAnAttemptIsNotReportedAsDone(t *testing.T) {
+	for name, change := range map[string]func(r rig, id string) error{
+		"it is canceled": func(r rig, id string) error {
+			_, err := r.Cancel(context.Background(), tenant, id)
+			return err
+		},
+		"it is rescheduled": func(r rig, id string) error {
+			_, err := r.Reschedule(context.Background(), tenant, id, time.Now().Add(24*time.Hour))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var slow atomic.Bool
+			fail := func(op string) error {
+				if op == memjournal.Save && slow.CompareAndSwap(true, false) {
+					<-time.After(3 * time.Second) // the attempt begins meanwhile
+				}
+				return nil
+			}
+			within(t, nil, nil, fail, func(t *testing.T, r rig) {
+				d := draft()
+				d.SendAt = time.Now().Add(10 * time.Second)
+				m := r.accept(t, d)
+				<-time.After(9 * time.Second)
+				slow.Store(true)
+				err := change(r, m.ID)
+				<-time.After(time.Minute)
+				equal(t, "copies", r.first.copies(m.ID), 1)
+				if got := fault.From(err); err == nil || got.Kind != fault.Conflict || got.Code != "unexpected_state" {
+					t.Errorf("%v, want Conflict with unexpected_state: it was sent as it was before", err)
+				}
+			})
+		})
+	}
+}
+
+// A retry is done whatever has become of the message when it is read again.
+func TestARetryIsDoneOnceThoughTheAnswerOfTheJournalIsLost(t *testing.T) {
+	var armed atomic.Bool
+	fail := func(op string) error {
+		if op == memjournal.Saved && armed.CompareAndSwap(true, false) {
+			<-time.After(5 * time.Second) // it is sent meanwhile
+			return fault.New(fault.UnknownOutcome, "scripted", "")
+		}
+		return nil
+	}
+	within(t, once(fault.Invalid), nil, fail, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		<-time.After(time.Second)
+		equal(t, "status", r.get(t, m.ID).Status, email.Failed)
+		armed.Store(true)
+		if got, err := r.Retry(t.Context(), tenant, m.ID); err != nil || got.Status != email.Sent {
+			t.Errorf("%s, %v; want it sent", got.Status, err)
+		}
+		equal(t, "copies", r.first.copies(m.ID), 1)
 	})
 }
