@@ -288,19 +288,32 @@ func TemplateDir(c config.Templates) (fs.FS, error) {
 	if c.Directory == config.DefaultTemplates {
 		return dir, nil
 	}
-	_, err := fs.Stat(dir, ".")
+	_, err := os.Stat(c.Directory) // its error names the directory
 	return dir, err
+}
+
+// CheckTemplates returns the mistakes in the directory of templates with which the gateway does not start.
+func CheckTemplates(c config.Templates) error {
+	_, err := openTemplates(c, clock.System{}, slog.New(slog.DiscardHandler))
+	return err
+}
+
+func openTemplates(c config.Templates, clock ports.Clock, log *slog.Logger) (templates *templatedir.Directory, err error) {
+	dir, err := TemplateDir(c)
+	if err == nil {
+		templates, err = templatedir.Open(dir, handlebars.Valid, clock, log)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mail.templates.directory: %w", err)
+	}
+	return templates, nil
 }
 
 // newTemplates reads the directory of templates.
 func newTemplates(c config.Templates, s environment) (ports.Templates, ports.TemplateRenderer, error) {
-	dir, err := TemplateDir(c)
+	templates, err := openTemplates(c, s.clock, s.log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
-	}
-	templates, err := templatedir.Open(dir, handlebars.Valid, s.clock, s.log)
-	if err != nil {
-		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
+		return nil, nil, err
 	}
 	return templates, handlebars.New(c.MissingKey), nil
 }

@@ -40,30 +40,45 @@ var file = regexp.MustCompile(`^(?:_([A-Za-z0-9-]+)|([A-Za-z0-9][A-Za-z0-9_-]*)\
 var include = regexp.MustCompile(`\{\{~?>\s*([A-Za-z0-9-]+)\s*~?\}\}`)
 
 // Read reads all templates of a directory, by name. A file with a name that is none of a template
-// is an error, so that a mistyped name is found.
+// is an error, so that a mistyped name is found. With an error it returns the templates that have none.
 func Read(dir fs.FS) (map[string]template.Source, error) {
+	sources, mistakes, err := readAll(dir)
+	for _, m := range mistakes {
+		err = errors.Join(err, m.err)
+	}
+	return sources, err
+}
+
+// mistake is what is wrong with a template, or with the name of a file.
+type mistake struct {
+	of  string
+	err error
+}
+
+// readAll reads the templates that have no mistakes. err means that the directory cannot be read.
+func readAll(dir fs.FS) (sources map[string]template.Source, mistakes []mistake, err error) {
 	entries, err := fs.ReadDir(dir, ".")
 	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]template.Source{}, nil // there may be one later
+		return map[string]template.Source{}, nil, nil // there may be one later
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	partials, parts := make(map[string]string), make(map[string]map[template.Part]string)
-	var wrong []error
+	var unread []error
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), ".") {
 			continue
 		}
 		m := file.FindStringSubmatch(entry.Name())
 		if m == nil || entry.IsDir() {
-			wrong = append(wrong, fmt.Errorf("%s: a template has files such as welcome.subject.hbs, welcome.html.hbs and welcome.text.hbs, and a partial _footer.hbs", entry.Name()))
+			mistakes = append(mistakes, mistake{entry.Name(), fmt.Errorf("%s: a template has files such as welcome.subject.hbs, welcome.html.hbs and welcome.text.hbs, and a partial _footer.hbs", entry.Name())})
 			continue
 		}
 		text, err := read(dir, entry.Name())
 		switch {
 		case err != nil:
-			wrong = append(wrong, err)
+			unread = append(unread, err)
 		case m[1] != "":
 			partials[m[1]] = text
 		default:
@@ -73,17 +88,28 @@ func Read(dir fs.FS) (map[string]template.Source, error) {
 			parts[m[2]][template.Part(m[3])] = text
 		}
 	}
-	sources := make(map[string]template.Source, len(parts))
-	for name, texts := range parts {
-		s := template.Source{Name: name}
-		for part, to := range map[template.Part]*string{template.Subject: &s.Subject, template.HTML: &s.HTML, template.Text: &s.Text} {
-			if *to, err = expand(texts[part], partials, 0); err != nil {
-				wrong = append(wrong, fmt.Errorf("%s.%s.hbs: %w", name, part, err))
-			}
+	sources = make(map[string]template.Source, len(parts))
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if s, err := sourceOf(name, parts[name], partials); err != nil {
+			mistakes = append(mistakes, mistake{name, err})
+		} else {
+			sources[name] = s
 		}
-		sources[name] = s
 	}
-	return sources, errors.Join(wrong...)
+	return sources, mistakes, errors.Join(unread...)
+}
+
+// sourceOf returns the template of these files.
+func sourceOf(name string, texts map[template.Part]string, partials map[string]string) (s template.Source, wrong error) {
+	s.Name = name
+	for part, to := range map[template.Part]*string{template.Subject: &s.Subject, template.HTML: &s.HTML, template.Text: &s.Text} {
+		text, err := expand(texts[part], partials, 0)
+		if err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("%s.%s.hbs: %w", name, part, err))
+		}
+		*to = text
+	}
+	return s, wrong
 }
 
 func read(dir fs.FS, name string) (string, error) {
@@ -161,7 +187,7 @@ func (d *Directory) Find(name string) (template.Source, error) {
 }
 
 // refresh reads the directory again if its files have changed. A template that is wrong now stays as
-// it was, and so do all of them while the directory cannot be read: it may be halfway through a
+// it was, and so do all of them while a file cannot be read: the directory may be halfway through a
 // deployment.
 func (d *Directory) refresh() {
 	now := d.clock.Now()
@@ -174,19 +200,22 @@ func (d *Directory) refresh() {
 		return
 	}
 	d.state = state
-	sources, err := Read(d.dir)
+	sources, mistakes, err := readAll(d.dir)
 	if err != nil {
 		d.log.ErrorContext(context.Background(), "email templates are not read again", "error", err)
 		return
 	}
 	for name, s := range sources {
 		if err := d.check(s); err != nil {
-			d.log.ErrorContext(context.Background(), "email template stays as it was", "template", name, "error", err)
-			if before, ok := d.sources[name]; ok {
-				sources[name] = before
-			} else {
-				delete(sources, name)
-			}
+			mistakes = append(mistakes, mistake{name, err})
+		}
+	}
+	for _, m := range mistakes {
+		d.log.ErrorContext(context.Background(), "email template stays as it was", "template", m.of, "error", m.err)
+		if before, ok := d.sources[m.of]; ok {
+			sources[m.of] = before
+		} else {
+			delete(sources, m.of)
 		}
 	}
 	d.sources = sources

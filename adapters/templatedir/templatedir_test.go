@@ -68,8 +68,9 @@ func check(s template.Source) error {
 
 func TestOpenReportsAllMistakes(t *testing.T) {
 	t.Parallel()
-	_, err := templatedir.Open(files(map[string]string{"a.html.hbs": "wrong", "b.html.hbs": "wrong"}), check, clock.System{}, slog.New(slog.DiscardHandler))
-	for _, want := range []string{"a is wrong", "b is wrong"} {
+	wrong := map[string]string{"a.html.hbs": "wrong", "b.html.hbs": "wrong", "c.html.hbs": "{{> missing}}", "d.doc": ""}
+	_, err := templatedir.Open(files(wrong), check, clock.System{}, slog.New(slog.DiscardHandler))
+	for _, want := range []string{"a is wrong", "b is wrong", "_missing.hbs", "d.doc"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error = %v, want one with %q", err, want)
 		}
@@ -92,7 +93,18 @@ func TestFindReadsChangedFiles(t *testing.T) {
 		}, "part", ""},
 		{"a removed template is not found", func(dir fstest.MapFS) { delete(dir, "a.html.hbs") }, "", ""},
 		{"a template that is wrong now stays as it was", func(dir fstest.MapFS) { dir["a.html.hbs"] = &fstest.MapFile{Data: []byte("wrong")} }, "one", "email template stays as it was"},
-		{"all stay as they were if a file cannot be read", func(dir fstest.MapFS) { dir["x.doc"] = &fstest.MapFile{} }, "one", "email templates are not read again"},
+		{"a changed file is read beside a template without its partial", func(dir fstest.MapFS) {
+			dir["a.html.hbs"] = &fstest.MapFile{Data: []byte("second")}
+			dir["b.html.hbs"] = &fstest.MapFile{Data: []byte("{{> missing}}")}
+		}, "second", "template=b"},
+		{"a changed file is read beside a file that is none of a template", func(dir fstest.MapFS) {
+			dir["a.html.hbs"] = &fstest.MapFile{Data: []byte("second")}
+			dir["x.doc"] = &fstest.MapFile{}
+		}, "second", "template=x.doc"},
+		{"all stay as they were if a file cannot be read", func(dir fstest.MapFS) {
+			dir["a.html.hbs"] = &fstest.MapFile{Data: []byte("second")}
+			dir["b.html.hbs"] = &fstest.MapFile{Data: make([]byte, 1<<20+1)}
+		}, "one", "email templates are not read again"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

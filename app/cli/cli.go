@@ -112,6 +112,9 @@ func serve(load loader) *cobra.Command {
 
 func check(load loader) *cobra.Command {
 	return load.command("check", "Read the configuration, and name every mistake in it", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		if err := app.CheckTemplates(c.Mail.Templates); err != nil {
+			return err
+		}
 		to := c.Mask.Writer(cmd.OutOrStdout())
 		fmt.Fprintln(to, "the configuration is right")
 		fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])

@@ -187,6 +187,19 @@ func TestCheckReportsTheConfiguration(t *testing.T) {
 			t.Errorf("got %+v, want exit code 0, stdout %q, empty stderr", got, want)
 		}
 	})
+	t.Run("names what is wrong with the templates", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "welcome.html.hbs"), []byte("{{#if name}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for directory, want := range map[string]string{dir: "welcome: html, line 1", dir + "/missing": dir + "/missing"} {
+			file := r.write(t, filepath.Base(directory)+".yaml", fmt.Sprintf("mail: {templates: {directory: %q}}\n", directory))
+			if got := run(t, nil, "check", "--config", file); got.code != 1 || !strings.Contains(got.stderr, want) || got.stdout != "" {
+				t.Errorf("got %+v, want exit code 1, %q in stderr, empty stdout", got, want)
+			}
+		}
+	})
 	t.Run("changes nothing", func(t *testing.T) {
 		t.Parallel()
 		if got := r.run(t, "check"); got.code != 0 {

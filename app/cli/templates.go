@@ -32,10 +32,11 @@ func checkTemplates(load loader) *cobra.Command {
 	var local bool
 	cmd := load.command("check", "Check all templates, and name every mistake in them", func(cmd *cobra.Command, c *config.Config, _ []string) error {
 		sources, err := readTemplates(c)
+		mistakes := printMistakes(cmd, c, sources)
 		if err != nil {
 			return err
 		}
-		if mistakes := printMistakes(cmd, c, sources); mistakes > 0 {
+		if mistakes > 0 {
 			return fmt.Errorf("%d templates have %d mistakes", len(sources), mistakes)
 		}
 		if !local {

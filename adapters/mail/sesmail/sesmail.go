@@ -60,7 +60,9 @@ type Options struct {
 	// Templates has the names of the templates that the account stores, by the names that messages give
 	// them.
 	Templates map[string]string
-	Clock     ports.Clock // signs with its time
+	// Tracking is what the configuration set tracks: SES is not told for each message.
+	Tracking []email.Tracking
+	Clock    ports.Clock // signs with its time
 	// HTTP holds the base URL and the limits of requests. An empty BaseURL means that of the region.
 	HTTP httpclient.Options
 }
@@ -110,7 +112,7 @@ func (s *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true, OnlyBcc: true,
 		Labels: labels.Fit, MIME: true, MaxMIME: maxMIME, MaxRecipients: maxRecipients, MaxAttachments: maxAttachments,
-		Templates: func(template string) bool { return s.Templates[template] != "" },
+		Templates: func(template string) bool { return s.Templates[template] != "" }, Tracking: s.Tracking,
 	}
 }
 

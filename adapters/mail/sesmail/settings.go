@@ -6,6 +6,7 @@ import (
 
 	"patchbay/adapters/provider"
 	"patchbay/config/setting"
+	"patchbay/core/email"
 	"patchbay/ports"
 )
 
@@ -14,9 +15,10 @@ var Provider = provider.Mail{
 	Type: setting.Type{Name: "ses", Settings: func() any { return new(Settings) }},
 	New: func(e provider.Environment) (ports.Mailer, error) {
 		s := e.Settings.(*Settings)
+		tracking, _ := email.AccountTracking(s.Tracking) // Check has validated it
 		return New(Options{
 			Name: e.Name, Region: s.Region, AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey.Reveal(), SessionToken: s.SessionToken.Reveal(),
-			ConfigurationSet: s.ConfigurationSet, FromARN: s.FromARN, Templates: s.Templates, Clock: e.Clock, HTTP: e.HTTP(s.BaseURL),
+			ConfigurationSet: s.ConfigurationSet, FromARN: s.FromARN, Templates: s.Templates, Tracking: tracking, Clock: e.Clock, HTTP: e.HTTP(s.BaseURL),
 		})
 	},
 	Webhooks:        provider.Webhooks[provider.MailHook]{Format: "ses", New: NewHook},
@@ -33,6 +35,7 @@ type Settings struct {
 	FromARN          string            `config:"from_arn"`
 	Templates        map[string]string `config:"templates"`      // names at SES by name
 	WebhookTopics    []string          `config:"webhook_topics"` // ARNs of topics of SNS
+	Tracking         string            `config:"tracking"`       // what the configuration set does; see email.AccountTracking
 	BaseURL          setting.BaseURL   `config:"base_url"`       // empty for that of the region
 }
 
@@ -65,6 +68,9 @@ func (s *Settings) Check() (path, text string) {
 		if _, ok := regionOf(arn); !ok {
 			return fmt.Sprintf("webhook_topics[%d]", i), "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"
 		}
+	}
+	if _, err := email.AccountTracking(s.Tracking); err != nil {
+		return "tracking", "must be on or off, as the configuration set does"
 	}
 	if s.BaseURL == "" {
 		return "", ""
