@@ -24,6 +24,13 @@ type Batch struct {
 	Fingerprint      string          `json:"fingerprint,omitempty"`
 	KeyAge           idempotency.Age `json:"keyAge,omitzero"` // how much of the key's retention has passed
 	CreatedAt        time.Time       `json:"createdAt"`
+	CanceledAt       time.Time       `json:"canceledAt,omitzero"` // of its last cancellation
+}
+
+// Cancels reports whether a message of the batch is canceled by its last cancellation, unless a person has
+// queued that message since.
+func (b Batch) Cancels(m *Message) bool {
+	return !b.CanceledAt.IsZero() && !m.Change.At.After(b.CanceledAt)
 }
 
 // Personalization is one copy of a message: its recipients, who see each other but no recipient of

@@ -108,6 +108,8 @@ type Message struct {
 	Failures int `json:"failures"`
 	// Earlier counts the attempts made before a person last queued the message.
 	Earlier int `json:"earlier,omitempty"`
+	// Change is the last change that a person made: that it is retried, canceled or sent at another time.
+	Change Change `json:"change,omitzero"`
 	// Next is the provider to ask next, if the message has failed over to it; empty means the
 	// first provider that can carry the message.
 	Next        string          `json:"next,omitempty"`
@@ -316,4 +318,10 @@ func (m *Message) addresses() []Address {
 		all = append(all, Address{Email: m.Envelope.Sender})
 	}
 	return all
+}
+
+// Change is a change that a person made to a waiting, or ended, message.
+type Change struct {
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
 }

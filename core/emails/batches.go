@@ -72,6 +72,11 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 	if err != nil {
 		return s.replayBatchDespite(ctx, key, err)
 	}
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+		if err := s.checkRoute(s.newChunk(email.Batch{Tenant: tenant, CreatedAt: now}, n, d, source, chunk)); err != nil {
+			return s.replayBatchDespite(ctx, key, err)
+		}
+	}
 	b, err := s.acceptBatch(ctx, s.newBatchID(key), tenant, d, source, key, now)
 	if fault.Is(err, fault.Conflict) && !key.Empty() {
 		state, err = s.replayBatch(ctx, key)
@@ -114,12 +119,6 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 	var queue string
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
-		if err := s.Senders.check(tenant, s.ascii(m.From.Email)); err != nil {
-			return batch{}, err
-		}
-		if err := s.checkFeatures(m); err != nil {
-			return batch{}, err
-		}
 		queue = s.queues.Queue(s.firstProvider(m))
 		r, err := s.chunkRecord(&m, queue)
 		if err != nil {
@@ -131,6 +130,9 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 	b.record = ports.Record{Tenant: tenant, Kind: BatchKind, ID: id, Idem: key.Scoped, Index: ports.Index{Created: now}, Events: []event.Event{s.batchEvent(b.Batch)}}
 	s.scheduleKeyRemoval(&b)
 	err := s.batches.Insert(ctx, &b, func(there *batch) error {
+		if key.Empty() || id != s.Names.batchID(key) {
+			return nil // the id is this request's own: it was saved, only the response was lost
+		}
 		if there.record.Rev > 1 || there.Fingerprint != key.Fingerprint {
 			return errExists
 		}
@@ -205,7 +207,8 @@ func (s *Service) count(ctx context.Context, b email.Batch) (map[email.Status]in
 }
 
 // CancelBatch stops the messages of a batch that wait. What is being sent, or was sent, stays as it
-// is. NotFound.
+// is, but is not tried again, nor split. The mark that says so is on disk before the first of the messages
+// is canceled. NotFound.
 func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchState, error) {
 	b, err := s.batches.Get(ctx, tenant, id)
 	switch {
@@ -213,6 +216,10 @@ func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchStat
 		return BatchState{}, err
 	case b.record.Held:
 		return BatchState{}, errHeld
+	}
+	now := s.Clock.Now()
+	if err := s.batches.Update(ctx, &b, func(b *batch) error { b.CanceledAt = now; return nil }); err != nil {
+		return BatchState{}, err
 	}
 	err = s.messages.Walk(ctx, tenant, ports.Filter{Customer: id, Status: string(email.Queued)}, nil, func(st stored) error {
 		_, err := s.Cancel(ctx, tenant, st.message.ID)

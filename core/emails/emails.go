@@ -163,12 +163,16 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 		return email.Message{}, false, err
 	}
 	if err := s.checkMailboxes(d); err != nil {
-		return email.Message{}, false, err
+		return s.replayDespite(ctx, key, err)
 	}
 	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
 		return s.replayDespite(ctx, key, err)
 	}
-	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
+	st := s.newMessage(s.newID(key), tenant, d, key, now)
+	if err := s.checkRoute(st.message); err != nil {
+		return s.replayDespite(ctx, key, err)
+	}
+	m, err = s.accept(ctx, st)
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
 	}
@@ -185,12 +189,6 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 // of the queue once the store is back.
 func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) {
 	now := st.message.CreatedAt
-	if err := s.Senders.check(st.message.Tenant, s.ascii(st.message.From.Email)); err != nil {
-		return email.Message{}, err
-	}
-	if err := s.checkFeatures(st.message); err != nil {
-		return email.Message{}, err
-	}
 	first := s.firstProvider(st.message)
 	st.record.Queue = s.queues.Queue(first)
 	placed := !st.record.Due.After(now) && s.takePlace(first)
@@ -198,7 +196,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
 	}
 	err := s.insert(ctx, &st)
-	if err == nil && !st.record.Held {
+	if err == nil && !st.record.Held && st.record.Rev == 1 { // otherwise another process has begun with it
 		s.dispatch(ctx, st, first, placed)
 		return st.message, nil
 	}
@@ -206,6 +204,14 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 		s.places.Release(first)
 	}
 	return st.message, err
+}
+
+// checkRoute returns Invalid if the tenant may not send as the sender, and the errors of checkFeatures.
+func (s *Service) checkRoute(m email.Message) error {
+	if err := s.Senders.check(m.Tenant, s.ascii(m.From.Email)); err != nil {
+		return err
+	}
+	return s.checkFeatures(m)
 }
 
 func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {

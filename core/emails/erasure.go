@@ -2,6 +2,7 @@ package emails
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"patchbay/core/email"
@@ -17,37 +18,61 @@ var (
 
 // PersonalObjects passes every message that has an address of the person to found. Terms lead to the
 // recipients of messages only, and not of all: so it reads all messages of the tenant, and passes the
-// number read to examined.
+// number read to examined. Batches of which copies became messages of their own in the meantime are read
+// once more, since some of these may belong to pages that were read before.
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
-	return s.messages.Walk(ctx, p.Tenant, ports.Filter{}, examined, func(st stored) (err error) {
-		if !st.message.Concerns(p.Has) {
+	since, passed, again := s.Clock.Now().Add(-keyMargin), map[string]bool{}, map[string]bool{} // clocks may differ
+	each := func(st stored) error {
+		if st.message.Status == email.Split && st.message.UpdatedAt.After(since) {
+			again[st.message.Batch] = true
+		}
+		if !st.message.Concerns(p.Has) || passed[st.message.ID] {
 			return nil
 		}
-		if st.record.Partial {
-			st, err = s.messages.Get(ctx, p.Tenant, st.record.ID)
-		}
-		switch {
-		case fault.Is(err, fault.NotFound): // purged in the meantime
-			return nil
-		case err != nil:
+		passed[st.message.ID] = true
+		return s.passPersonal(ctx, st, p, found)
+	}
+	if err := s.messages.Walk(ctx, p.Tenant, ports.Filter{}, examined, each); err != nil {
+		return err
+	}
+	for _, batch := range slices.Collect(maps.Keys(again)) {
+		if err := s.messages.Walk(ctx, p.Tenant, ports.Filter{Customer: batch}, examined, each); err != nil {
 			return err
 		}
-		t := user.PersonalObject{
-			ID: st.message.ID, View: view(st.message, p),
-			Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
-		}
-		if st.busy() {
-			t.Pending = errBusy.Message
-		}
-		return found(t)
-	})
+	}
+	return nil
+}
+
+// passPersonal passes a message to found as it is now. One that was split since it was listed has nothing to
+// show, and is pending: the person's copy has become another message.
+func (s *Service) passPersonal(ctx context.Context, st stored, p user.Person, found func(user.PersonalObject) error) (err error) {
+	listed := st.message.Status
+	if st.record.Partial {
+		st, err = s.messages.Get(ctx, p.Tenant, st.record.ID)
+	}
+	switch {
+	case fault.Is(err, fault.NotFound): // purged in the meantime
+		return nil
+	case err != nil:
+		return err
+	}
+	t := user.PersonalObject{
+		ID: st.message.ID, View: view(st.message, p),
+		Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
+	}
+	if st.busy() || st.message.Status == email.Split && listed != email.Split {
+		t.Pending = errBusy.Message
+	}
+	return found(t)
 }
 
 // erase removes the content of a message, its files and the person's data, and with the same save the
-// terms of all that. A waiting message is canceled by that save, too, unless it has copies for others.
+// terms of all that. A waiting message is canceled by that save, too, unless it has copies for others. What
+// was split since it was read is busy: the person's data are in other messages now.
 func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
+	split := st.message.Status == email.Split
 	return s.messages.Update(ctx, &st, func(st *stored) error {
-		if st.busy() {
+		if st.busy() || st.message.Status == email.Split && !split {
 			return errBusy
 		}
 		st.message.Erase(p.Has, s.Clock.Now())

@@ -96,8 +96,9 @@ var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe 
 // errState is the error of a change that the state of a message does not allow.
 var errState = fault.New(fault.Conflict, "unexpected_state", "")
 
-// change changes a message once, also if the response of a save was lost. An attempt that begins meanwhile
-// wins, or loses, as a whole: the change is made to the message as it is saved.
+// change changes a message once, also if the response of a save was lost: the message says which change it
+// was. An attempt that begins meanwhile wins, or loses, as a whole: the change is made to the message as it
+// is saved.
 func (s *Service) change(ctx context.Context, tenant, id, what string, change func(*stored) error) (email.Message, error) {
 	st, err := s.messages.Get(ctx, tenant, id)
 	if err != nil {
@@ -106,21 +107,22 @@ func (s *Service) change(ctx context.Context, tenant, id, what string, change fu
 	if st.record.Held {
 		return email.Message{}, errHeld
 	}
-	var before email.Status
+	this := email.Change{ID: s.IDs.New("chg"), At: s.Clock.Now()}
 	err = s.messages.Update(ctx, &st, func(st *stored) error {
 		now := st.message.Status
 		if !st.message.ErasedAt.IsZero() {
 			return errErased
 		}
+		if st.message.Change.ID == this.ID { // it was saved, only the response was lost
+			return record.ErrUnchanged
+		}
 		err := change(st)
 		switch {
 		case err == nil:
-			before = now
+			st.message.Change = this
 			return nil
 		case !errors.Is(err, errState):
 			return err
-		case before != "" && now != before: // the earlier save succeeded, only its response was lost
-			return record.ErrUnchanged
 		case !st.message.PurgedAt.IsZero() && st.message.Keeping.Brief():
 			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be "+what)
 		case !st.message.PurgedAt.IsZero():

@@ -11,6 +11,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 	"patchbay/core/record"
 	"patchbay/core/template"
 	"patchbay/ports"
@@ -29,6 +30,7 @@ type stored struct {
 	cause     error                   // error of the last attempt, for the log
 	exhausted bool                    // given up after its last attempt
 	reindex   bool                    // the terms are stored anew by the next save
+	canceled  bool                    // its batch was, so that its copies are not sent
 	left      func()                  // is called once the message has taken its room; see budget.claimable
 	room      time.Time               // when the window ends whose room the message has taken
 }
@@ -123,11 +125,19 @@ var errExists = fault.New(fault.Conflict, "message_taken", "the message is there
 func (s *Service) insert(ctx context.Context, st *stored) error {
 	st.newParts = splitFiles(st)
 	return s.messages.Insert(ctx, st, func(there *stored) error {
+		if s.isOwnID(&st.message) {
+			return nil // it was saved, only the response was lost
+		}
 		if there.record.Rev > 1 || there.message.Fingerprint != st.message.Fingerprint {
 			return errExists
 		}
 		return nil // whichever process begins an attempt first sends it
 	})
+}
+
+// isOwnID reports whether the id of a new message was made for its request alone, not derived from a key.
+func (s *Service) isOwnID(m *email.Message) bool {
+	return m.Key == "" || m.ID != s.Names.id(idempotency.Key{Scoped: m.Key})
 }
 
 // dequeue takes a message out of the queue: it is not sent any more, and only waits for removals. What

@@ -66,7 +66,10 @@ func (s *Service) split(ctx context.Context, st *stored) {
 	defer cancel()
 	err = s.markSplitting(ctx, st)
 	if err == nil {
-		err = s.saveCopies(ctx, st.message, copies)
+		err = s.saveCopies(ctx, st, copies)
+	}
+	if err == nil {
+		err = s.cancelCopies(ctx, &st.message)
 	}
 	if err == nil {
 		st.message.Personalizations, st.message.Recipients, st.message.Source, st.message.Splitting = nil, nil, nil, false
@@ -92,16 +95,20 @@ func (s *Service) markSplitting(ctx context.Context, st *stored) error {
 }
 
 // saveCopies stores a message for each copy. A Conflict says that it is stored already.
-func (s *Service) saveCopies(ctx context.Context, m email.Message, copies []email.Personalization) error {
+func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Personalization) error {
+	m := st.message
 	records := make([]*ports.Record, len(copies))
 	for i, p := range copies {
-		one := stored{message: m.Copy(fmt.Sprintf("%s.%d", m.ID, p.Index), p)}
+		one := stored{message: m.Copy(copyID(m.ID, p), p)}
 		one.message.UpdatedAt = s.Clock.Now()
 		one.message.KeepRefused(m.Recipients)
-		if one.message.AnyLeft() {
-			s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
-		} else {
+		switch {
+		case !one.message.AnyLeft():
 			s.dequeue(&one, email.Failed)
+		case st.canceled:
+			s.dequeue(&one, email.Canceled)
+		default:
+			s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
 		}
 		one.message.SetRecipientStatuses()
 		s.setTerms(&one.message, &one.record)
@@ -154,18 +161,58 @@ func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
 	return nil
 }
 
-// isBatchStored reports whether the batch of a message that was never tried is stored. A store may
+// checkBatchOf reports whether a claimed message is to be sent as far as its batch is concerned. A store may
 // hand out the messages before it has stored their batch, and a batch that is never stored was not
-// accepted. Until then the message is put off, unchanged, because the store compares it.
-func (s *Service) isBatchStored(ctx context.Context, st stored) (bool, error) {
-	if len(st.message.Personalizations) == 0 || len(st.message.Attempts) > 0 {
+// accepted: until then a message that was never tried is put off, unchanged, because the store compares it.
+// A message of a batch that was canceled while it was claimed is canceled now.
+//
+// A copy that was not tried before is not looked up: CancelBatch finds it.
+func (s *Service) checkBatchOf(ctx context.Context, st *stored) (ready bool, err error) {
+	m := &st.message
+	tried := len(m.Attempts) > 0
+	if m.Batch == "" || len(m.Personalizations) == 0 && !tried {
 		return true, nil
 	}
-	_, err := s.batches.Get(ctx, st.message.Tenant, st.message.Batch)
-	if !fault.Is(err, fault.NotFound) {
-		return err == nil, err
+	b, err := s.batches.Get(ctx, m.Tenant, m.Batch)
+	switch {
+	case fault.Is(err, fault.NotFound) && tried:
+		return true, nil
+	case fault.Is(err, fault.NotFound):
+		r := st.record
+		r.Owner, r.Due = "", s.Clock.Now().Add(time.Second)
+		return false, s.Journal.Save(ctx, &r)[0]
+	case err != nil:
+		return false, err
+	case !b.Cancels(m):
+		return true, nil
+	case m.Splitting: // some copies may be messages already
+		st.canceled = true
+		return true, nil
 	}
-	r := st.record
-	r.Owner, r.Due = "", s.Clock.Now().Add(time.Second)
-	return false, s.Journal.Save(ctx, &r)[0]
+	s.dequeue(st, email.Canceled)
+	return false, s.save(ctx, st)
+}
+
+// cancelCopies cancels the copies of a message that was split if its batch was canceled: CancelBatch may
+// have looked before they were stored.
+func (s *Service) cancelCopies(ctx context.Context, m *email.Message) error {
+	b, err := s.batches.Get(ctx, m.Tenant, m.Batch)
+	if err != nil || !b.Cancels(m) {
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	}
+	for _, p := range m.Personalizations {
+		_, err := s.Cancel(ctx, m.Tenant, copyID(m.ID, p))
+		if err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) { // a Conflict: it is being sent
+			return err
+		}
+	}
+	return nil
+}
+
+// copyID derives the id of a copy that becomes a message.
+func copyID(message string, p email.Personalization) string {
+	return fmt.Sprintf("%s.%d", message, p.Index)
 }

@@ -71,8 +71,8 @@ func (s *Service) content(source *template.Source, raw json.RawMessage) (*templa
 	return &content, nil
 }
 
-// replayDespite answers a request whose template cannot be rendered, or that has expired: if its key is
-// taken, the message was accepted while it could be.
+// replayDespite answers a request whose template cannot be rendered, that has expired, or that the
+// configuration does not allow any more: if its key is taken, the message was accepted while it could be.
 func (s *Service) replayDespite(ctx context.Context, key idempotency.Key, err error) (email.Message, bool, error) {
 	if key.Empty() {
 		return email.Message{}, false, err
