@@ -18,7 +18,7 @@ var (
 	// comes from a person, or says who it was.
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
-		"Batch", "Category", "Delivery", "Fingerprint", "ID", "Keeping", "Key", "MessageID", "Next",
+		"Batch", "Category", "Change.ID", "Delivery", "Fingerprint", "ID", "Keeping", "Key", "MessageID", "Next",
 		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event",
 		"Recipients.Refused.Attempt", "Recipients.Refused.Code", "Recipients.Refused.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant", "Tracking",
 	}

@@ -89,7 +89,6 @@ func TestAWindowThatAWrongClockHasBegunIsGivenUp(t *testing.T) {
 	})
 }
 
-
 // late is a provider whose calls take a while, and may fail then.
 type late struct {
 	metered

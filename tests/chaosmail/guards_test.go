@@ -29,7 +29,7 @@ var guards = []guard{
 		name: "mail is on disk before it is accepted",
 		edits: []altered.Edit{{
 			File:    "core/emails/emails.go",
-			Is:      "\terr := s.insert(ctx, &st)\n\tif err == nil && !st.record.Held {",
+			Is:      "\terr := s.insert(ctx, &st)\n\tif err == nil && !st.record.Held && st.record.Rev == 1 {",
 			Becomes: later + "\tvar err error\n\tif st.message.ID == \"\" {",
 		}},
 		finds: []string{lost},
