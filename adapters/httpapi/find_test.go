@@ -23,6 +23,7 @@ type outbox struct{}
 
 func (outbox) Name() string             { return "outbox" }
 func (outbox) Features() email.Features { return email.Features{Tags: email.MaxTags, Metadata: true} }
+
 func (outbox) Send(context.Context, email.Message) (email.Receipt, error) {
 	return email.Receipt{Reference: "ref"}, nil
 }

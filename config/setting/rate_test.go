@@ -15,8 +15,19 @@ func TestRatesAreRead(t *testing.T) {
 		per  time.Duration
 		ok   bool
 	}{
-		{"100/h", 100, time.Hour, true}, {"10/s", 10, time.Second, true}, {"1/m", 1, time.Minute, true}, {"50/d", 50, 24 * time.Hour, true}, {"off", 0, 0, true},
-		{"", 0, 0, false}, {"100", 0, 0, false}, {"0/h", 0, 0, false}, {"-1/h", 0, 0, false}, {"10/w", 0, 0, false}, {"1.5/h", 0, 0, false}, {"10/h/h", 0, 0, false}, {"2000000000/s", 0, 0, false},
+		{"100/h", 100, time.Hour, true},
+		{"10/s", 10, time.Second, true},
+		{"1/m", 1, time.Minute, true},
+		{"50/d", 50, 24 * time.Hour, true},
+		{"off", 0, 0, true},
+		{"", 0, 0, false},
+		{"100", 0, 0, false},
+		{"0/h", 0, 0, false},
+		{"-1/h", 0, 0, false},
+		{"10/w", 0, 0, false},
+		{"1.5/h", 0, 0, false},
+		{"10/h/h", 0, 0, false},
+		{"2000000000/s", 0, 0, false},
 	} {
 		var r setting.Rate
 		err := r.UnmarshalText([]byte(tt.text))

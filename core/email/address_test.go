@@ -93,7 +93,7 @@ func FuzzParseAddress(f *testing.F) {
 		}
 		d := plain()
 		d.To = []email.Address{a}
-		if err := d.Check(now); err != nil {
+		if err := d.Check(); err != nil {
 			t.Errorf("%q: %+v is read but not taken: %v", text, a, err)
 		}
 		if again, err := email.ParseAddress(a.Email); err != nil || again.Email != a.Email {
@@ -128,7 +128,7 @@ func FuzzCheck(f *testing.F) {
 			if field == "header" || field == "metadata" {
 				written = name + value
 			}
-			if d.Check(now) == nil && strings.ContainsAny(written, "\r\n\x00\x7f\u0085\u2028\u2029") {
+			if d.Check() == nil && strings.ContainsAny(written, "\r\n\x00\x7f\u0085\u2028\u2029") {
 				t.Errorf("%s: %q is taken", field, written)
 			}
 		}

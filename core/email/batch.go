@@ -80,7 +80,7 @@ func (d BatchDraft) copy(p Personalization) Draft {
 // Check returns Invalid, with the name of the field in the API, unless every provider could accept
 // each of the copies. render returns what a copy with these data says, or nil if that is not known
 // here.
-func (d BatchDraft) Check(now time.Time, render func(data json.RawMessage) (*template.Content, error)) error {
+func (d BatchDraft) Check(render func(data json.RawMessage) (*template.Content, error)) error {
 	switch n := len(d.Personalizations); {
 	case d.TemplateID == "":
 		return fault.InvalidParam("template_id", "template_missing", "a batch needs a template_id")
@@ -91,7 +91,7 @@ func (d BatchDraft) Check(now time.Time, render func(data json.RawMessage) (*tem
 		content, err := render(p.TemplateData)
 		p.Content = content
 		if err == nil {
-			err = d.copy(p).Check(now)
+			err = d.copy(p).Check()
 		}
 		if err != nil {
 			return p.name(err)

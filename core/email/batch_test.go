@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -100,13 +99,13 @@ func TestABatchNamesWhatIsWrongWithIt(t *testing.T) {
 			t.Parallel()
 			d := ok()
 			tt.change(&d)
-			err := d.Check(time.Now(), subject)
+			err := d.Check(subject)
 			if !fault.Is(err, fault.Invalid) || fault.From(err).Param != tt.param {
 				t.Errorf("Check = %v at %q, want invalid at %q", err, fault.From(err).Param, tt.param)
 			}
 		})
 	}
-	if err := ok().Check(time.Now(), subject); err != nil {
+	if err := ok().Check(subject); err != nil {
 		t.Errorf("Check of a plain batch = %v", err)
 	}
 }

@@ -70,7 +70,7 @@ const (
 
 // Check returns Invalid, with the name of the field in the API, unless every provider could
 // accept the draft. It ensures that no value can break out of its header (header injection).
-func (d Draft) Check(now time.Time) error {
+func (d Draft) Check() error {
 	if d.Envelope != nil {
 		return d.checkHandedOver()
 	}

@@ -95,7 +95,7 @@ func TestCheckTakes(t *testing.T) {
 			t.Parallel()
 			d := plain()
 			tt.change(&d)
-			if err := d.Check(now); err != nil {
+			if err := d.Check(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -198,7 +198,7 @@ func TestCheckRefuses(t *testing.T) {
 			t.Parallel()
 			d := plain()
 			tt.change(&d)
-			refused(t, d.Check(now), tt.param, tt.code)
+			refused(t, d.Check(), tt.param, tt.code)
 		})
 	}
 }
@@ -214,7 +214,7 @@ func TestHeadersOfOthers(t *testing.T) {
 		for _, written := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
 			d := plain()
 			header(written, "v")(&d)
-			refused(t, d.Check(now), "headers."+written, "forbidden_header")
+			refused(t, d.Check(), "headers."+written, "forbidden_header")
 		}
 	}
 }

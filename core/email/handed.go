@@ -4,7 +4,6 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
-	"time"
 
 	"patchbay/core/fault"
 )
@@ -126,8 +125,8 @@ func (d Draft) Composed(p Parts) Draft {
 
 // NeedsOf returns what a draft needs of a provider that takes no MIME, nil if it is not one that is
 // accepted as such.
-func (d Draft) NeedsOf(now time.Time) *Apart {
-	if d.Check(now) != nil {
+func (d Draft) NeedsOf() *Apart {
+	if d.Check() != nil {
 		return nil
 	}
 	needs := &Apart{Headers: len(d.Headers) > 0}

@@ -29,7 +29,7 @@ func TestTheThreadOfADraft(t *testing.T) {
 			t.Parallel()
 			draft := plain()
 			draft.InReplyTo, draft.References, draft.Headers = tt.draft.InReplyTo, tt.draft.References, tt.draft.Headers
-			if err := draft.Check(now); err != nil {
+			if err := draft.Check(); err != nil {
 				t.Fatal(err)
 			}
 			headers := draft.ThreadedHeaders()
@@ -49,7 +49,7 @@ func TestReferencesThatDoNotFitOnALineKeepTheFirstAndTheLast(t *testing.T) {
 	for i := range 1000 {
 		d.References = append(d.References, fmt.Sprintf("<%d.of.a.thread@example.com>", i))
 	}
-	if err := d.Check(now); err != nil {
+	if err := d.Check(); err != nil {
 		t.Fatal(err)
 	}
 	value := d.ThreadedHeaders()["References"]
@@ -94,7 +94,7 @@ func TestAThreadThatIsNone(t *testing.T) {
 			t.Parallel()
 			draft := plain()
 			draft.InReplyTo, draft.References, draft.Headers = tt.draft.InReplyTo, tt.draft.References, tt.draft.Headers
-			if f := fault.From(draft.Check(now)); f == nil || f.Kind != fault.Invalid || f.Param != tt.param {
+			if f := fault.From(draft.Check()); f == nil || f.Kind != fault.Invalid || f.Param != tt.param {
 				t.Errorf("error %v, want Invalid about %s", f, tt.param)
 			}
 		})

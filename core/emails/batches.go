@@ -107,7 +107,7 @@ func (s *Service) checkBatch(d email.BatchDraft, now time.Time) (*template.Sourc
 			return nil, err
 		}
 	}
-	return source, d.Check(now, func(data json.RawMessage) (*template.Content, error) { return s.content(source, data) })
+	return source, d.Check(func(data json.RawMessage) (*template.Content, error) { return s.content(source, data) })
 }
 
 // acceptBatch stores a new batch with its messages, and wakes those who send them.

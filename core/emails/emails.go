@@ -159,7 +159,7 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if err := s.renderDraft(&d); err != nil {
 		return s.replayDespite(ctx, key, err)
 	}
-	if err := d.Check(now); err != nil {
+	if err := d.Check(); err != nil {
 		return email.Message{}, false, err
 	}
 	if err := s.checkMailboxes(d); err != nil {

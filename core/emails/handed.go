@@ -43,7 +43,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	d, whole := parts.Addressed(h.Recipients)
 	d.Envelope = &email.Envelope{Sender: h.Sender}
 	if whole {
-		d.Envelope.Apart = d.Composed(parts).NeedsOf(s.Clock.Now())
+		d.Envelope.Apart = d.Composed(parts).NeedsOf()
 	}
 	d.Attachments = []email.Attachment{email.MIMEFile(h.Raw)}
 	return s.Accept(ctx, tenant, d, keyOf(tenant, h, parts))

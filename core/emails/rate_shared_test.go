@@ -39,8 +39,14 @@ func TestGatewaysWhoseClocksAreApartShareTheRate(t *testing.T) {
 	for _, tt := range []struct {
 		by, per time.Duration
 	}{
-		{0, time.Second}, {1500 * time.Millisecond, time.Second}, {3 * time.Second, time.Second}, {10 * time.Second, time.Second},
-		{30 * time.Second, time.Second}, {30 * time.Second, time.Minute}, {90 * time.Second, time.Minute}, {130 * time.Second, time.Minute},
+		{0, time.Second},
+		{1500 * time.Millisecond, time.Second},
+		{3 * time.Second, time.Second},
+		{10 * time.Second, time.Second},
+		{30 * time.Second, time.Second},
+		{30 * time.Second, time.Minute},
+		{90 * time.Second, time.Minute},
+		{130 * time.Second, time.Minute},
 	} {
 		t.Run(fmt.Sprint(tt.by, " apart, by the ", tt.per), func(t *testing.T) {
 			first := &metered{name: "first"}

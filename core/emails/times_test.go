@@ -341,7 +341,7 @@ func TestAMessageThatNoProviderCanCarryAnyMoreExpires(t *testing.T) {
 		m := p.send(t, tenant, d)
 		p.stop()
 		p.open(t, p.first)
-		pass(d.ExpiresAt.Sub(time.Now()) + time.Second)
+		pass(time.Until(d.ExpiresAt) + time.Second)
 		got, err := p.Get(t.Context(), tenant, m.ID)
 		if err != nil {
 			t.Fatal(err)

@@ -91,7 +91,7 @@ func partsOf(t *testing.T, m *mail.Message) map[string]string {
 	}
 	all := map[string]string{}
 	for _, p := range leavesOf(t, io.MultiReader(&head, strings.NewReader("\r\n"), m.Body)) {
-		kind, _, _ := p.Header.ContentType()
+		kind, _, _ := p.ContentType()
 		all[kind] = strings.ReplaceAll(string(p.content), "\r\n", "\n")
 	}
 	return all

@@ -81,8 +81,8 @@ func newWayOut(t testing.TB, host string, handler http.Handler) *wayOut {
 		t.Fatal(err)
 	}
 	tunnels := &tunnelListener{Listener: listener, config: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}}
-	server := &http.Server{Handler: handler} //nolint:gosec // its clients are tests
-	go server.Serve(tunnels)                 //nolint:errcheck // it ends when it is closed
+	server := &http.Server{Handler: handler}
+	go server.Serve(tunnels)
 	t.Cleanup(func() { _ = server.Close() })
 	return &wayOut{url: "http://" + listener.Addr().String(), authority: file}
 }

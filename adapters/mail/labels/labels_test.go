@@ -16,8 +16,13 @@ func TestTheLabelsOfAMessage(t *testing.T) {
 		Attempts: []email.Attempt{{ID: "att_1", Outcome: email.Attempting}},
 	}
 	want := []labels.Label{
-		{"a", "b"}, {"order", "17"}, {"patchbay_attempt", "att_1"},
-		{"patchbay_message_hex", "6d73675f312e302e32"}, {"patchbay_tenant_hex", "61636d652e6575"}, {"tag", "welcome"}, {"tag_2", "trial"},
+		{"a", "b"},
+		{"order", "17"},
+		{"patchbay_attempt", "att_1"},
+		{"patchbay_message_hex", "6d73675f312e302e32"},
+		{"patchbay_tenant_hex", "61636d652e6575"},
+		{"tag", "welcome"},
+		{"tag_2", "trial"},
 	}
 	got := labels.Of(m)
 	if !slices.Equal(got, want) {

@@ -77,25 +77,25 @@ func marked(object []byte) email.Notification {
 }
 
 // event returns what happened, "" if it is nothing that is told, and why.
-func (o happening) event() (email.Event, email.Cause) {
+func (h happening) event() (email.Event, email.Cause) {
 	switch {
-	case o.Type == "Bounce" && slices.Contains(notTried, o.SubKind):
-		return email.EventRejected, causes[o.SubKind]
-	case o.Type == "Bounce" && (o.Action == "delayed" || o.Kind == "Transient" && o.SubKind == "General" && o.Action+o.Status == ""):
+	case h.Type == "Bounce" && slices.Contains(notTried, h.SubKind):
+		return email.EventRejected, causes[h.SubKind]
+	case h.Type == "Bounce" && (h.Action == "delayed" || h.Kind == "Transient" && h.SubKind == "General" && h.Action+h.Status == ""):
 		// SES takes an automatic reply, such as "out of office", for the latter.
 		return email.EventDeferred, ""
-	case o.Type == "Bounce" && o.Kind == "Permanent":
-		return email.EventBounced, causes[o.SubKind]
-	case o.Type == "Bounce":
+	case h.Type == "Bounce" && h.Kind == "Permanent":
+		return email.EventBounced, causes[h.SubKind]
+	case h.Type == "Bounce":
 		return email.EventBounced, email.CauseOther
-	case o.Type == "Complaint" && o.SubKind == onAccountList:
+	case h.Type == "Complaint" && h.SubKind == onAccountList:
 		return email.EventRejected, email.CauseComplainedBefore
-	case o.Type == "Complaint" && slices.Contains(reports, o.Kind), o.Type == "Subscription" && o.Kind != unsubscribedAll:
+	case h.Type == "Complaint" && slices.Contains(reports, h.Kind), h.Type == "Subscription" && h.Kind != unsubscribedAll:
 		return "", ""
-	case o.Type == "Reject", o.Type == "Rendering Failure":
+	case h.Type == "Reject", h.Type == "Rendering Failure":
 		return email.EventRejected, email.CauseOther
 	}
-	return names[o.Type], ""
+	return names[h.Type], ""
 }
 
 var (
@@ -105,11 +105,11 @@ var (
 
 // reason returns why a recipient did not get the message, in the words of the recipient's server or of
 // SES, and its code. A status that says only that it is permanent gives way to the code in the words.
-func (o happening) reason() (code, words string) {
-	code = o.Status
+func (h happening) reason() (code, words string) {
+	code = h.Status
 	if code == "" || strings.HasSuffix(code, ".0.0") {
-		code = cmp.Or(enhancedCode.FindString(o.Words), code, replyCode.FindString(o.Words))
+		code = cmp.Or(enhancedCode.FindString(h.Words), code, replyCode.FindString(h.Words))
 	}
-	all := slices.DeleteFunc([]string{o.Kind, o.SubKind, o.Words}, func(s string) bool { return s == "" })
+	all := slices.DeleteFunc([]string{h.Kind, h.SubKind, h.Words}, func(s string) bool { return s == "" })
 	return code, refusal.Redact(refusal.ProviderError{Words: strings.Join(all, " ")}, email.Message{}).Words
 }

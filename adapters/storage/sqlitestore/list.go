@@ -36,8 +36,11 @@ func recordsOf(tenant, kind string, f ports.Filter, from int64) listing {
 	l := listing{"SELECT " + table.ListedColumns + " FROM record WHERE kind = ? AND tenant = ?", []any{kind, tenant}, "created", "id"}
 	for i, term := range f.Terms {
 		if i == 0 {
-			l = listing{"SELECT " + table.ListedColumns + " FROM term AS first CROSS JOIN record ON kind = ? AND tenant = ? AND id = of_id WHERE " + hasTerm,
-				[]any{kind, tenant, kind, tenant, term}, "of_created", "of_id"}
+			l = listing{
+				"SELECT " + table.ListedColumns + " FROM term AS first CROSS JOIN record ON kind = ? AND tenant = ? AND id = of_id WHERE " + hasTerm,
+				[]any{kind, tenant, kind, tenant, term},
+				"of_created", "of_id",
+			}
 			continue
 		}
 		l.where("EXISTS (SELECT 1 FROM term WHERE "+hasTerm+" AND of_created = first.of_created AND of_id = first.of_id)", kind, tenant, term)

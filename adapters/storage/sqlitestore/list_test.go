@@ -29,7 +29,8 @@ func TestAListSearchesAnIndex(t *testing.T) {
 		{"two terms", ports.Filter{Terms: []string{"a", "b"}}, fmt.Sprintf(byTerm, "") + more + record},
 		{"a term and a status", ports.Filter{Terms: []string{"a"}, Status: "open"}, fmt.Sprintf(byTerm, "") + record},
 		{
-			"two terms, a customer and a time", ports.Filter{Terms: []string{"a", "b"}, Customer: "ada", From: now},
+			"two terms, a customer and a time",
+			ports.Filter{Terms: []string{"a", "b"}, Customer: "ada", From: now},
 			fmt.Sprintf(byTerm, "of_created>? AND ") + more + record,
 		},
 	} {
