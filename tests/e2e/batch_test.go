@@ -104,7 +104,7 @@ func (p *mailGateway) awaitCounts(t *testing.T, batch, want string) {
 
 func TestABatch(t *testing.T) {
 	t.Parallel()
-	p := newMailGateway(t, "mailgun, sendgrid")
+	p := newMailGateway(t, "mailgun, sendgrid", "mail: {timeout: 20s}") // a call has a hundred copies
 	withTemplate(t, p.Gateway)
 	b := p.Do(t, "POST", "/api/emails/batch", batchOf(150, object{"tags": []string{"autumn"}}), gateway.Key("b"))
 	b.HasStatus(t, 202)
