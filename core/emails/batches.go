@@ -116,11 +116,9 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		ID: id, Tenant: tenant, TemplateID: d.TemplateID, Personalizations: len(d.Personalizations), SendAt: d.SendAt,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
-	var queue string
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
-		queue = s.queues.Queue(s.firstProvider(m))
-		r, err := s.chunkRecord(&m, queue)
+		r, err := s.chunkRecord(&m, s.queues.Queue(s.firstProvider(m)))
 		if err != nil {
 			return batch{}, err
 		}
@@ -129,6 +127,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 	}
 	b.record = ports.Record{Tenant: tenant, Kind: BatchKind, ID: id, Idem: key.Scoped, Index: ports.Index{Created: now}, Events: []event.Event{s.batchEvent(b.Batch)}}
 	s.scheduleKeyRemoval(&b)
+	messages := b.messages
 	err := s.batches.Insert(ctx, &b, func(there *batch) error {
 		if key.Empty() || id != s.Names.batchID(key) {
 			return nil // the id is this request's own: it was saved, only the response was lost
@@ -139,7 +138,9 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		return nil // its messages have the same ids
 	})
 	if err == nil && !b.record.Held {
-		s.queues.Nudge(queue)
+		for _, r := range messages {
+			s.queues.Nudge(r.Queue) // they may wait for different providers
+		}
 	}
 	return b, err
 }
