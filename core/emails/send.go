@@ -207,7 +207,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		s.giveUp(st)
 		return
 	case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:
-		s.dequeue(st, email.Unknown)
+		s.giveUp(st)
 		return
 	}
 	st.message.Failures++
@@ -221,15 +221,9 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	s.wait(st, o, after)
 }
 
-// giveUp ends a message that is not tried any more. If an attempt was ambiguous, whatever came after it,
-// the message may have been sent: it is unknown, not failed.
-func (s *Service) giveUp(st *stored) {
-	status := email.Failed
-	if st.message.HasOutcome(email.Ambiguous) {
-		status = email.Unknown
-	}
-	s.dequeue(st, status)
-}
+// giveUp ends a message that is not tried any more, and that nobody has canceled: failed, suppressed or
+// unknown.
+func (s *Service) giveUp(st *stored) { s.dequeue(st, st.message.GivenUp()) }
 
 // postpone schedules a retry for a message that was not tried.
 func (s *Service) postpone(ctx context.Context, st *stored) {
