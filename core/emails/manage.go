@@ -19,8 +19,8 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
 // because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
-// its SendAt. NotFound; Conflict with code unexpected_state, message_purged, message_expired or
-// message_erased.
+// its SendAt. NotFound; Conflict with code unexpected_state, message_purged, content_removed,
+// message_expired or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.retry(ctx, tenant, id, "")
 }
@@ -29,12 +29,16 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 func (s *Service) retry(ctx context.Context, tenant, id string, only email.Status) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
-		if only != "" && m.Status != only {
-			return errState
-		}
 		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
-		if !m.PurgedAt.IsZero() || isExpired(m, now) || !waits && !slices.Contains(retryable, m.Status) {
+		switch {
+		case only != "" && m.Status != only, !waits && !slices.Contains(retryable, m.Status):
 			return errState
+		case !m.PurgedAt.IsZero() && m.Keeping.Brief():
+			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be retried")
+		case !m.PurgedAt.IsZero():
+			return fault.New(fault.Conflict, codePurged, "the text of this message is not kept any more; it cannot be retried")
+		case isExpired(m, now):
+			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be retried")
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
 		m.Suppress(nil) // the next attempt reads again who is
@@ -109,28 +113,21 @@ func (s *Service) change(ctx context.Context, tenant, id, what string, change fu
 	}
 	this := email.Change{ID: s.IDs.New("chg"), At: s.Clock.Now()}
 	err = s.messages.Update(ctx, &st, func(st *stored) error {
-		now := st.message.Status
 		if !st.message.ErasedAt.IsZero() {
 			return errErased
 		}
 		if st.message.Change.ID == this.ID { // it was saved, only the response was lost
 			return record.ErrUnchanged
 		}
+		now := st.message.Status
 		err := change(st)
-		switch {
-		case err == nil:
-			st.message.Change = this
-			return nil
-		case !errors.Is(err, errState):
-			return err
-		case !st.message.PurgedAt.IsZero() && st.message.Keeping.Brief():
-			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be "+what)
-		case !st.message.PurgedAt.IsZero():
-			return fault.New(fault.Conflict, codePurged, "the text of this message is not kept any more; it cannot be "+what)
-		case isExpired(&st.message, s.Clock.Now()) && slices.Contains(retryable, now):
-			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be "+what)
+		if errors.Is(err, errState) {
+			return fault.New(fault.Conflict, errState.Code, "a message that is "+string(now)+" cannot be "+what)
 		}
-		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
+		if err == nil {
+			st.message.Change = this
+		}
+		return err
 	})
 	if err != nil {
 		return email.Message{}, err

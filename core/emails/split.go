@@ -104,7 +104,7 @@ func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Per
 		one.message.KeepRefused(m.Recipients)
 		switch {
 		case !one.message.AnyLeft():
-			s.dequeue(&one, email.Failed)
+			s.giveUp(&one)
 		case st.canceled:
 			s.dequeue(&one, email.Canceled)
 		default:

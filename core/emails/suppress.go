@@ -34,7 +34,7 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 		m.Next = ""
 		s.enqueue(st, s.firstProvider(st.outgoing()), s.Clock.Now())
 	} else {
-		s.dequeue(st, endOfNobody(m))
+		s.giveUp(st)
 	}
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "recipients of an email are suppressed, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
@@ -42,14 +42,6 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 	}
 	s.queues.Nudge(st.record.Queue)
 	return false
-}
-
-// endOfNobody returns the status of a message of which nobody is left.
-func endOfNobody(m *email.Message) email.Status {
-	if m.HasRefused() {
-		return email.Failed
-	}
-	return email.Suppressed
 }
 
 // suppressed returns the reasons of the recipients of a message that are suppressed, by address. It
