@@ -117,6 +117,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
 	var queue string
+	var all []*stored
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
 		queue = s.queues.Queue(s.firstProvider(m))
@@ -124,11 +125,14 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		if err != nil {
 			return batch{}, err
 		}
-		b.messages = append(b.messages, r)
+		b.messages, all = append(b.messages, r), append(all, &stored{message: m, record: *r})
 		b.Recipients += len(m.Recipients)
 	}
 	b.record = ports.Record{Tenant: tenant, Kind: BatchKind, ID: id, Idem: key.Scoped, Index: ports.Index{Created: now}, Events: []event.Event{s.batchEvent(b.Batch)}}
 	s.scheduleKeyRemoval(&b)
+	if err := s.saveExpiries(ctx, all...); err != nil {
+		return batch{}, err
+	}
 	err := s.batches.Insert(ctx, &b, func(there *batch) error {
 		if key.Empty() || id != s.Names.batchID(key) {
 			return nil // the id is this request's own: it was saved, only the response was lost

@@ -97,18 +97,18 @@ func (s *Service) markSplitting(ctx context.Context, st *stored) error {
 // saveCopies stores a message for each copy. A Conflict says that it is stored already.
 func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Personalization) error {
 	m := st.message
-	records := make([]*ports.Record, len(copies))
+	all, records := make([]*stored, len(copies)), make([]*ports.Record, len(copies))
 	for i, p := range copies {
-		one := stored{message: m.Copy(copyID(m.ID, p), p)}
+		one := &stored{message: m.Copy(copyID(m.ID, p), p)}
 		one.message.UpdatedAt = s.Clock.Now()
 		one.message.KeepRefused(m.Recipients)
 		switch {
 		case !one.message.AnyLeft():
-			s.dequeue(&one, email.Failed)
+			s.dequeue(one, email.Failed)
 		case st.canceled:
-			s.dequeue(&one, email.Canceled)
+			s.dequeue(one, email.Canceled)
 		default:
-			s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
+			s.retryAt(one, latest(m.CreatedAt, m.SendAt))
 		}
 		one.message.SetRecipientStatuses()
 		s.setTerms(&one.message, &one.record)
@@ -117,7 +117,10 @@ func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Per
 		}
 		index(&one.message, &one.record)
 		one.record.Events = append(one.record.Events, s.statusEvent(&one.message, one.message.Status))
-		records[i] = &one.record
+		all[i], records[i] = one, &one.record
+	}
+	if err := s.saveExpiries(ctx, all...); err != nil {
+		return err
 	}
 	for _, err := range s.Journal.Save(ctx, records...) {
 		if err != nil && !fault.Is(err, fault.Conflict) {
