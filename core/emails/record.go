@@ -75,6 +75,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	st.reindex, r.Terms = false, nil
 	m.NextAttempt = nextAttempt(m, r)
 	s.logChange(ctx, before, st)
+	s.cancelRequeued(ctx, st)
 	return nil
 }
 
