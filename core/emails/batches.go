@@ -116,17 +116,21 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		ID: id, Tenant: tenant, TemplateID: d.TemplateID, Personalizations: len(d.Personalizations), SendAt: d.SendAt,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
+	var all []*stored
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
 		r, err := s.chunkRecord(&m, s.queues.Queue(s.firstProvider(m)))
 		if err != nil {
 			return batch{}, err
 		}
-		b.messages = append(b.messages, r)
+		b.messages, all = append(b.messages, r), append(all, &stored{message: m, record: *r})
 		b.Recipients += len(m.Recipients)
 	}
 	b.record = ports.Record{Tenant: tenant, Kind: BatchKind, ID: id, Idem: key.Scoped, Index: ports.Index{Created: now}, Events: []event.Event{s.batchEvent(b.Batch)}}
 	s.scheduleKeyRemoval(&b)
+	if err := s.saveExpiries(ctx, all...); err != nil {
+		return batch{}, err
+	}
 	messages := b.messages
 	err := s.batches.Insert(ctx, &b, func(there *batch) error {
 		if key.Empty() || id != s.Names.batchID(key) {

@@ -6,8 +6,11 @@ import (
 	"time"
 
 	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
 )
 
 // A batch that is canceled while its copies become messages of their own is not sent to those who were not
@@ -67,4 +70,74 @@ func (o *batchRig) waiting(t *testing.T, id string) int {
 		t.Fatal(err)
 	}
 	return b.Counts[email.Queued] + b.Counts[email.Sending]
+}
+
+// Copies that a rate holds back just when their batch is canceled were never tried, and are claimed at that
+// moment: they must not come back with the next window.
+func TestCopiesThatARateHoldsBackWhenTheirBatchIsCanceledAreNotSent(t *testing.T) {
+	for after := time.Duration(0); after <= time.Second; after += 200 * time.Millisecond {
+		t.Run(after.String(), func(t *testing.T) {
+			first := &metered{name: "first"}
+			rates := map[string]emails.Rate{"first": {Most: 10, Per: time.Hour, Waits: true}}
+			withRates(t, rates, []ports.Mailer{first}, func(t *testing.T, r *rated) {
+				r.journal.Fail = func(op string) error {
+					if op == memjournal.Save {
+						<-time.After(5 * time.Millisecond)
+					}
+					return nil
+				}
+				s, stop := r.start(t, "one")
+				defer stop()
+				d := batchOf(250)
+				d.SendAt = time.Now().Add(time.Minute)
+				b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Minute + after)
+				if b, err = s.CancelBatch(t.Context(), tenant, b.ID); err != nil {
+					t.Fatal(err)
+				}
+				before := first.got()
+				<-time.After(10 * time.Second)
+				if b, err = s.GetBatch(t.Context(), tenant, b.ID); err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "waiting ten seconds later", b.Counts[email.Queued], 0)
+				<-time.After(3 * time.Hour)
+				if n := first.got() - before; n > 10 { // those that were being sent
+					t.Errorf("%d copies were sent after the batch was canceled", n)
+				}
+			})
+		})
+	}
+}
+
+// Copies that were never tried are left in the middle of their claim while their batch is canceled.
+func TestCopiesWhoseClaimEndsAfterTheirBatchIsCanceledAreNotSent(t *testing.T) {
+	var calls atomic.Int64
+	first := single("first", func(email.Message) error { calls.Add(1); return nil })
+	withBatches(t, []*line{first}, func(t *testing.T, o *batchRig) {
+		const n = 3
+		var saves atomic.Int64
+		noAttempts := func(op string) error { // the message is marked, its copies are stored, and it ends
+			if op == memjournal.Save && saves.Add(1) > 1+n+1 {
+				return fault.New(fault.Unavailable, "scripted", "")
+			}
+			return nil
+		}
+		d := batchOf(n)
+		d.SendAt = time.Now().Add(time.Minute)
+		b := o.send(t, d, idempotency.Key{})
+		o.fail.Store(&noAttempts)
+		<-time.After(time.Minute + 10*time.Second)
+		o.fail.Store(nil)
+		if _, err := o.CancelBatch(t.Context(), tenant, b.ID); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "waiting, as their claims have not ended", o.waiting(t, b.ID), n)
+		<-time.After(time.Hour)
+		equal(t, "calls", calls.Load(), 0)
+		equal(t, "waiting", o.waiting(t, b.ID), 0)
+	})
 }

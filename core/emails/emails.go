@@ -96,6 +96,7 @@ type Service struct {
 	batches  record.Repository[batch]
 	queues   *queues
 	removals *worker.Worker
+	expiring *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
 	running  guard.Group
@@ -136,6 +137,10 @@ func New(o Options) *Service {
 		Journal: o.Journal, Queue: removalQueue, Owner: o.Owner, Lease: time.Minute,
 		Idle: time.Minute, Limit: 4, Handle: s.remove, Log: o.Log,
 	}
+	s.expiring = &worker.Worker{
+		Journal: o.Journal, Queue: expiringQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: 10 * time.Second, Limit: 16, Handle: s.endWaiting, Log: o.Log,
+	}
 	return s
 }
 
@@ -143,6 +148,7 @@ func New(o Options) *Service {
 func (s *Service) Run(ctx context.Context) {
 	ageing := guard.Group{Log: s.Log}
 	ageing.Keep(ctx, "mail at rest", s.removals.Run)
+	ageing.Keep(ctx, "mail that expires", s.expiring.Run)
 	s.queues.Run(ctx)
 	ageing.Wait()
 	s.running.Wait()
@@ -322,4 +328,4 @@ func UnknownSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagUnkno
 func AgainSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagAgain}} }
 
 // Queues lists the queues of messages.
-func (s *Service) Queues() []string { return append(s.queues.Queues(), removalQueue) }
+func (s *Service) Queues() []string { return append(s.queues.Queues(), removalQueue, expiringQueue) }

@@ -33,6 +33,7 @@ type stored struct {
 	canceled  bool                    // its batch was, so that its copies are not sent
 	left      func()                  // is called once the message has taken its room; see budget.claimable
 	room      time.Time               // when the window ends whose room the message has taken
+	watched   bool                    // its second record is stored, if it needs one: see expiry
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -64,6 +65,9 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 		r.Events = []event.Event{s.statusEvent(m, now)}
 	}
 	r.Events = append(r.Events, st.events...)
+	if err := s.saveExpiries(ctx, st); err != nil {
+		return err
+	}
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
@@ -71,6 +75,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	st.reindex, r.Terms = false, nil
 	m.NextAttempt = nextAttempt(m, r)
 	s.logChange(ctx, before, st)
+	s.cancelRequeued(ctx, st)
 	return nil
 }
 
@@ -258,7 +263,7 @@ func decode(r ports.Record) (stored, error) {
 		rest.put(&m)
 	}
 	m.NextAttempt = nextAttempt(&m, &r)
-	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
+	return stored{message: m, record: r, published: m.Status, parts: m.Parts, watched: waitsForRoom(r.Queue)}, nil
 }
 
 const (
