@@ -141,3 +141,35 @@ func TestCopiesWhoseClaimEndsAfterTheirBatchIsCanceledAreNotSent(t *testing.T) {
 		equal(t, "waiting", o.waiting(t, b.ID), 0)
 	})
 }
+
+// What the first provider did not take is not given to the next one after its batch was canceled, whether it
+// finds a place there at once or waits in a queue.
+func TestABatchThatIsCanceledDuringACallDoesNotFailOver(t *testing.T) {
+	for name, tt := range map[string]struct {
+		kind fault.Kind
+		want string
+	}{
+		"nothing was sent":      {fault.Unavailable, "canceled:3"},
+		"it may have been sent": {fault.UnknownOutcome, "canceled:3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			called := make(chan struct{})
+			first := merging("first", func(email.Message) error {
+				close(called)
+				<-time.After(10 * time.Second)
+				return fault.New(tt.kind, "scripted", "")
+			})
+			second := merging("second", nil)
+			withBatches(t, []*line{first, second}, func(t *testing.T, o *batchRig) {
+				b := o.send(t, batchOf(3), idempotency.Key{})
+				<-called
+				if _, err := o.CancelBatch(t.Context(), tenant, b.ID); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Hour)
+				equal(t, "calls of the second", len(second.calls), 0)
+				equal(t, "counts", o.counts(t, b.ID), tt.want)
+			})
+		})
+	}
+}

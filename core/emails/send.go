@@ -31,7 +31,7 @@ func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) e
 		s.resolve(ctx, st, c)
 		return nil
 	}
-	if ready, err := s.checkBatchOf(ctx, &st); !ready {
+	if ready, err := s.isReady(ctx, &st); !ready {
 		return err
 	}
 	if s.possiblySent(st.message) {
