@@ -1,12 +1,14 @@
 package emails_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/emails"
+	"patchbay/core/idempotency"
 	"patchbay/ports"
 )
 
@@ -52,4 +54,70 @@ func TestARetryOfWhatWaitsForRoomChangesNothing(t *testing.T) {
 			t.Errorf("sent %q, want 0002 among the oldest", first.subjects)
 		}
 	})
+}
+
+// A message that comes back into the queue is as old as it was: younger ones do not overtake it.
+func TestAMessageThatIsRequeuedKeepsItsPlaceAmongThoseThatWaitForRoom(t *testing.T) {
+	big := make([]byte, 13<<20) // two of that size are not sent at the same time
+	for _, tt := range []struct {
+		name  string
+		old   func() email.Draft
+		hours int // until it must be sent
+	}{
+		{"after a recipient was refused by name", func() email.Draft {
+			d := draft()
+			d.To = append(d.To, email.Address{Email: "bad@example.com"})
+			return d
+		}, 0},
+		{"after there was no memory for it", func() email.Draft {
+			d := draft()
+			d.Attachments = []email.Attachment{{Filename: "big", ContentType: "text/plain", Content: big}}
+			return d
+		}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			first := &reacting{metered: &metered{name: "first", features: email.Features{Attachments: true}}, send: func(m email.Message) error {
+				switch {
+				case len(m.To) > 1:
+					<-time.After(20 * time.Second)
+					return refusedBy(email.RefusedRecipients{{Email: "bad@example.com", Code: "550"}})
+				case m.Subject == "first":
+					<-time.After(20 * time.Second)
+				}
+				return nil
+			}}
+			withRates(t, map[string]emails.Rate{"first": {Most: 3, Per: time.Hour, Waits: true}}, []ports.Mailer{first}, func(t *testing.T, r *rated) {
+				s, stop := r.start(t, "one")
+				defer stop()
+				send := func(d email.Draft, subject string) {
+					d.Subject = subject
+					mustAccept(t, s, d, idempotency.Key{})
+					<-time.After(time.Second)
+				}
+				d := tt.old()
+				d.To = d.To[:1]
+				send(d, "first")
+				send(tt.old(), "old")
+				for range 10 {
+					send(draft(), "young")
+				}
+				<-time.After(time.Duration(tt.hours)*time.Hour + time.Minute)
+				equal(t, "the old one is sent", slices.Contains(first.subjects, "old"), true)
+				equal(t, "sent", first.got(), 3*(tt.hours+1))
+			})
+		})
+	}
+}
+
+// reacting is a metered provider whose calls are as send says.
+type reacting struct {
+	*metered
+	send func(email.Message) error
+}
+
+func (s *reacting) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
+	if err := s.send(m); err != nil {
+		return email.Receipt{}, err
+	}
+	return s.metered.Send(ctx, m)
 }

@@ -186,6 +186,13 @@ func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
 }
 
+// setAside queues a message, whose turn it was, until a time. It does not lose its place among those that wait
+// for room: it is in the other queue of the provider, and goes back if there is no room then.
+func (s *Service) setAside(st *stored, provider string, until time.Time) {
+	s.enqueue(st, provider, until)
+	st.record.Queue = s.queues.Repeats(provider)
+}
+
 // maxListed is the number of bytes of text and files that a message may keep in the body of its
 // record, which lists read. A larger message keeps them in the record's Content.
 const maxListed = 4 << 10

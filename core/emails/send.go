@@ -199,7 +199,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
 	case o == email.RejectedMessage && mayBeSplit(st.message):
 		st.message.Splitting = true
-		s.retryAt(st, s.Clock.Now())
+		s.retryNow(st)
 		return
 	case o == email.RejectedMessage, refusedEverywhere(st.outgoing(), s.Mailers):
 		s.giveUp(st)
