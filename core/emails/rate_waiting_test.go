@@ -8,6 +8,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/emails"
+	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/ports"
 )
@@ -120,4 +121,46 @@ func (s *reacting) Send(ctx context.Context, m email.Message) (email.Receipt, er
 		return email.Receipt{}, err
 	}
 	return s.metered.Send(ctx, m)
+}
+
+// A provider without room is no reason to give up a call whose repeat would tell what became of it.
+func TestACallIsRepeatedForAsLongAsNoOtherProviderHasRoom(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		most     int // recipients of the other one
+		attempts string
+	}{
+		{"none has room", 1, "first:accepted "},
+		{"another one has room", 3, "first:ambiguous second:accepted "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var well time.Time
+			first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}, fail: func(now time.Time) error {
+				if now.Before(well) {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				return nil
+			}}
+			second := &metered{name: "second", features: email.Features{Tags: 1}}
+			rates := map[string]emails.Rate{"second": {Most: tt.most, Per: 24 * time.Hour}}
+			withRates(t, rates, []ports.Mailer{first, second}, func(t *testing.T, r *rated) {
+				s, stop := r.start(t, "one")
+				defer stop()
+				for range 2 { // the second of them finds out if there is room for one only
+					d := draft()
+					d.Tags = []string{"second"}
+					mustAccept(t, s, d, idempotency.Key{})
+				}
+				well = time.Now().Add(20 * time.Minute)
+				m := mustAccept(t, s, draft(), idempotency.Key{})
+				<-time.After(time.Hour)
+				m, err := s.Get(t.Context(), tenant, m.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "status", m.Status, email.Sent)
+				equal(t, "attempts", outcomes(m), tt.attempts)
+			})
+		})
+	}
 }
