@@ -452,6 +452,10 @@ func TestTopicsThatAreNotRight(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	hook, s := hookOf(f, now)
+	other := sessim.NewTopic("eu-west-1", now)
+	for _, version := range []string{"1", "2"} {
+		f.Add(string(other.Sign(s.topic.Notification("1", delivered(now), now), version)))
+	}
 	f.Add(string(sessim.Body(s.topic.Notification("1", delivered(now), now))))
 	f.Add(`{"Type":"SubscriptionConfirmation"}`)
 	f.Fuzz(func(t *testing.T, body string) {
