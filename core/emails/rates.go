@@ -293,8 +293,8 @@ func inOrder(at time.Time, age time.Duration) time.Time {
 }
 
 // returnRoom gives back the room of a message that a provider has not taken.
-func (s *Service) returnRoom(st *stored, provider string, err error) {
-	if b := s.queues.budgets[provider]; b != nil && err != nil && outcomeOf(err) != email.Ambiguous {
+func (s *Service) returnRoom(st *stored, provider string) {
+	if b := s.queues.budgets[provider]; b != nil {
 		b.giveBack(recipientsOf(st.outgoing()), st.room)
 	}
 }

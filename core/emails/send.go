@@ -130,10 +130,15 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	id, err := s.beginAttempt(ctx, &st, at)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		if !fault.Is(err, fault.UnknownOutcome) { // otherwise the attempt may be stored, and its repeat takes no room
+			s.returnRoom(&st, at)
+		}
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, serr := s.callRemembered(ctx, providers[0], &st)
-	s.returnRoom(&st, at, serr)
+	if serr != nil && outcomeOf(serr) != email.Ambiguous {
+		s.returnRoom(&st, at)
+	}
 	if s.mustRepeat(&st, serr) {
 		s.awaitRepeat(ctx, &st, serr, 0)
 		return
