@@ -32,7 +32,7 @@ type stored struct {
 	reindex   bool                    // the terms are stored anew by the next save
 	canceled  bool                    // its batch was, so that its copies are not sent
 	left      func()                  // is called once the message has taken its room; see budget.claimable
-	room      time.Time               // when the window ends whose room the message has taken
+	room      room                    // that the message has taken
 	watched   bool                    // its second record is stored, if it needs one: see expiry
 }
 

@@ -112,8 +112,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		return
 	}
 	if next := providers[0].Name(); next != at {
-		s.noteRoom(at)
-		s.handOver(ctx, &st, next)
+		s.handOver(ctx, &st, at, next)
 		return
 	}
 	if !s.checkSuppressed(ctx, &st, providers[0]) {
