@@ -110,15 +110,6 @@ func (s *Service) takePlace(provider string) bool {
 	return s.queues.budgets[provider] == nil && s.places.Take(provider)
 }
 
-// dueAt returns the due time of a message that is to be sent now by a provider: at one with a Rate the oldest
-// goes first.
-func (s *Service) dueAt(st *stored, provider string) time.Time {
-	if s.queues.budgets[provider] != nil {
-		return st.message.Date()
-	}
-	return s.Clock.Now()
-}
-
 // claimable returns how many messages may be claimed from the queue of a provider; if none, also for how
 // long. A message that need not wait for the provider is claimed while any other has room.
 func (s *Service) claimable(b *budget) (n int, wait time.Duration) {
