@@ -1,6 +1,7 @@
 package emails_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,4 +141,79 @@ func TestCopiesWhoseClaimEndsAfterTheirBatchIsCanceledAreNotSent(t *testing.T) {
 		equal(t, "calls", calls.Load(), 0)
 		equal(t, "waiting", o.waiting(t, b.ID), 0)
 	})
+}
+
+// What the first provider did not take is not given to the next one after its batch was canceled, whether it
+// finds a place there at once or waits in a queue.
+func TestABatchThatIsCanceledDuringACallDoesNotFailOver(t *testing.T) {
+	for name, tt := range map[string]struct {
+		kind fault.Kind
+		want string
+	}{
+		"nothing was sent":      {fault.Unavailable, "canceled:3"},
+		"it may have been sent": {fault.UnknownOutcome, "canceled:3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			called := make(chan struct{})
+			first := merging("first", func(email.Message) error {
+				close(called)
+				<-time.After(10 * time.Second)
+				return fault.New(tt.kind, "scripted", "")
+			})
+			second := merging("second", nil)
+			withBatches(t, []*line{first, second}, func(t *testing.T, o *batchRig) {
+				b := o.send(t, batchOf(3), idempotency.Key{})
+				<-called
+				if _, err := o.CancelBatch(t.Context(), tenant, b.ID); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Hour)
+				equal(t, "calls of the second", len(second.calls), 0)
+				equal(t, "counts", o.counts(t, b.ID), tt.want)
+			})
+		})
+	}
+}
+
+// What a person queues after a cancellation is sent, and what was queued before it is not, whatever the clocks
+// of the gateways say that were asked.
+func TestACancellationIsOfWhatWasQueuedBeforeItByAnyClock(t *testing.T) {
+	queue := func(t *testing.T, s *emails.Service, id string) {
+		t.Helper()
+		if _, err := s.Reschedule(t.Context(), tenant, id, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		ahead time.Duration // the clock of the gateway that queues the message
+		after bool          // the message is queued after the cancellation
+		want  string
+	}{
+		"queued before by a clock that is ahead": {10 * time.Minute, false, "canceled:3"},
+		"queued after by a clock that is behind": {-10 * time.Minute, true, "sent:3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withBatches(t, []*line{single("first", nil)}, func(t *testing.T, o *batchRig) {
+				d := batchOf(3)
+				d.SendAt = time.Now().Add(2 * time.Hour)
+				b := o.send(t, d, idempotency.Key{})
+				other := o.Options
+				clock := &skewed{}
+				clock.set(tt.ahead)
+				other.Clock = clock
+				s, id := emails.New(other), strings.Replace(b.ID, "bat_", "msg_", 1)+".0"
+				if !tt.after {
+					queue(t, s, id)
+				}
+				<-time.After(time.Minute)
+				o.cancelUnseen(t, b.ID)
+				<-time.After(time.Minute)
+				if tt.after {
+					queue(t, s, id)
+				}
+				<-time.After(2 * time.Hour)
+				equal(t, "counts", o.counts(t, b.ID), tt.want)
+			})
+		})
+	}
 }

@@ -162,21 +162,9 @@ func (s *Service) Run(ctx context.Context) {
 // message_erased; Unavailable; UnknownOutcome.
 func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key idempotency.Key) (m email.Message, replayed bool, err error) {
 	now := s.Clock.Now()
-	if err := s.renderDraft(&d); err != nil {
-		return s.replayDespite(ctx, key, err)
-	}
-	if err := d.Check(); err != nil {
-		return email.Message{}, false, err
-	}
-	if err := s.checkMailboxes(d); err != nil {
-		return s.replayDespite(ctx, key, err)
-	}
-	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
-		return s.replayDespite(ctx, key, err)
-	}
-	st := s.newMessage(s.newID(key), tenant, d, key, now)
-	if err := s.checkRoute(st.message); err != nil {
-		return s.replayDespite(ctx, key, err)
+	st, err := s.admit(tenant, &d, key, now)
+	if err != nil {
+		return replayDespite(ctx, key, err, s.replay)
 	}
 	m, err = s.accept(ctx, st)
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
@@ -189,6 +177,25 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 		return m, false, err
 	}
 	return m, err == nil, err
+}
+
+// admit renders a draft, and makes the message of it. Invalid, Unsupported or Unavailable: it is refused by
+// this configuration.
+func (s *Service) admit(tenant string, d *email.Draft, key idempotency.Key, now time.Time) (stored, error) {
+	if err := s.renderDraft(d); err != nil {
+		return stored{}, err
+	}
+	if err := d.Check(); err != nil { // it depends on what the template says
+		return stored{}, err
+	}
+	if err := s.checkMailboxes(*d); err != nil {
+		return stored{}, err
+	}
+	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
+		return stored{}, err
+	}
+	st := s.newMessage(s.newID(key), tenant, *d, key, now)
+	return st, s.checkRoute(st.message)
 }
 
 // accept stores a new message and sends it. A message that the journal could only hold comes out
@@ -281,18 +288,6 @@ func (s *Service) checkMailboxes(d email.Draft) error {
 		}
 	}
 	return nil
-}
-
-// replay answers a request whose idempotency key is taken.
-func (s *Service) replay(ctx context.Context, key idempotency.Key) (email.Message, error) {
-	st, err := s.messages.Find(ctx, ports.ByIdem, key.Scoped)
-	if err != nil {
-		return email.Message{}, err
-	}
-	if err := key.Match(st.message.Fingerprint); err != nil || st.message.ErasedAt.IsZero() {
-		return st.message, err
-	}
-	return email.Message{}, errErased
 }
 
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

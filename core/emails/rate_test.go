@@ -330,7 +330,7 @@ func TestAMessageForMoreThanAWindowHasGoesAlone(t *testing.T) {
 // A provider forgets an attempt after some time; its repeat must not wait for room.
 func TestTheRepeatOfACallDoesNotWaitForRoom(t *testing.T) {
 	failed := false
-	first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}, fail: func(time.Time) error {
+	first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour, Account: "one"}, fail: func(time.Time) error {
 		if !failed {
 			failed = true
 			return fault.New(fault.UnknownOutcome, "scripted", "")
@@ -374,7 +374,7 @@ func (s *standing) Send(ctx context.Context, m email.Message) (email.Receipt, er
 
 // What another process has left in the middle of an attempt must not wait for room either.
 func TestAnInterruptedAttemptDoesNotWaitForRoom(t *testing.T) {
-	first := &standing{metered: &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}}}
+	first := &standing{metered: &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour, Account: "one"}}}
 	withRates(t, map[string]emails.Rate{"first": {Most: 2, Per: 24 * time.Hour}}, []ports.Mailer{first}, func(t *testing.T, r *rated) {
 		first.stands = make(chan struct{})
 		one, stopOne := r.start(t, "one")

@@ -137,7 +137,7 @@ func TestACallIsRepeatedForAsLongAsNoOtherProviderHasRoom(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var well time.Time
-			first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}, fail: func(now time.Time) error {
+			first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour, Account: "one"}, fail: func(now time.Time) error {
 				if now.Before(well) {
 					return fault.New(fault.UnknownOutcome, "scripted", "")
 				}

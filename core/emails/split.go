@@ -104,7 +104,7 @@ func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Per
 		one.message.KeepRefused(m.Recipients)
 		switch {
 		case !one.message.AnyLeft():
-			s.dequeue(one, email.Failed)
+			s.giveUp(one)
 		case st.canceled:
 			s.dequeue(one, email.Canceled)
 		default:
@@ -166,6 +166,22 @@ func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
 
 // firstClaim is the Rev of a record that was stored once, and claimed once.
 const firstClaim = 2
+
+// isReady is checkBatchOf, whose errors it logs: the message comes back when the lease expires. It returns
+// one only if the batch cannot be decoded.
+func (s *Service) isReady(ctx context.Context, st *stored) (ready bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkDeadline)
+	defer cancel()
+	ready, err = s.checkBatchOf(ctx, st)
+	if err == nil {
+		return ready, nil
+	}
+	s.Log.WarnContext(ctx, "batch of an email is not read; the email is not sent yet", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+	if fault.Is(err, fault.Internal) {
+		return false, err
+	}
+	return false, nil
+}
 
 // checkBatchOf reports whether a claimed message is to be sent as far as its batch is concerned. A store may
 // hand out the messages before it has stored their batch, and a batch that is never stored was not
