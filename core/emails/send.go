@@ -112,8 +112,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		return
 	}
 	if next := providers[0].Name(); next != at {
-		s.noteRoom(at)
-		s.handOver(ctx, &st, next)
+		s.handOver(ctx, &st, at, next)
 		return
 	}
 	if !s.checkSuppressed(ctx, &st, providers[0]) {
@@ -130,10 +129,15 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	id, err := s.beginAttempt(ctx, &st, providers[0])
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		if !fault.Is(err, fault.UnknownOutcome) { // otherwise the attempt may be stored, and its repeat takes no room
+			s.returnRoom(&st, at)
+		}
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, serr := s.callRemembered(ctx, providers[0], &st)
-	s.returnRoom(&st, at, serr)
+	if serr != nil && outcomeOf(serr) != email.Ambiguous {
+		s.returnRoom(&st, at)
+	}
 	if s.mustRepeat(&st, serr) {
 		s.awaitRepeat(ctx, &st, serr, 0)
 		return
