@@ -227,6 +227,9 @@ func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchStat
 		return BatchState{}, err
 	}
 	err = s.messages.Walk(ctx, tenant, ports.Filter{Customer: id, Status: string(email.Queued)}, nil, func(st stored) error {
+		if st.message.Splitting {
+			return s.splitNow(ctx, tenant, st.message.ID)
+		}
 		_, err := s.Cancel(ctx, tenant, st.message.ID)
 		if fault.Is(err, fault.Conflict) { // it is being sent, or was erased
 			return nil

@@ -63,8 +63,11 @@ func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Tim
 	return s.requeue(ctx, tenant, id, "rescheduled", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
 		// A claimed message may be sent at any moment.
-		if m.Status != email.Queued || st.record.Owner != "" || m.Splitting || s.possiblySent(*m) {
+		if m.Status != email.Queued || st.record.Owner != "" || s.possiblySent(*m) {
 			return errState
+		}
+		if m.Splitting {
+			return errSplitting
 		}
 		at := latest(at, now)
 		if err := s.checkTimes(at, time.Time{}, now); err != nil {
@@ -82,8 +85,9 @@ func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Tim
 	})
 }
 
-// Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
-// sent or was sent; or with code message_erased.
+// Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being sent, was sent,
+// or is being split, so that copies of it may have been sent; or with code message_erased. Unavailable;
+// UnknownOutcome.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
 	st, err := s.changeable(ctx, tenant, id)
 	if err != nil {
@@ -94,6 +98,9 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message,
 		if st.message.Status != email.Queued || st.record.Owner != "" {
 			return errState
 		}
+		if st.message.Splitting {
+			return errSplitting
+		}
 		s.dequeue(st, email.Canceled)
 		return nil
 	})
@@ -103,6 +110,10 @@ var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe 
 
 // errState is the error of a change that the state of a message does not allow.
 var errState = fault.New(fault.Conflict, "unexpected_state", "")
+
+// errSplitting is the error of a change to a message of which some copies may be messages already. CancelBatch
+// cancels all of them.
+var errSplitting = fault.New(fault.Conflict, errState.Code, "this message is being split into one for each of its copies; only its whole batch can be canceled")
 
 // requeue changes a message that waits then. Only a later cancellation of its batch cancels it.
 func (s *Service) requeue(ctx context.Context, tenant, id, what string, change func(*stored) error) (email.Message, error) {
