@@ -22,16 +22,16 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 // its SendAt. NotFound; Conflict with code unexpected_state, message_purged, content_removed,
 // message_expired or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.retry(ctx, tenant, id, "")
+	return s.retry(ctx, tenant, id, nil)
 }
 
-// retry is Retry of a message that has the status, unless that is empty.
-func (s *Service) retry(ctx context.Context, tenant, id string, only email.Status) (email.Message, error) {
+// retry is Retry of a message that was listed, unless that is nil, and has not been queued since.
+func (s *Service) retry(ctx context.Context, tenant, id string, listed *email.Message) (email.Message, error) {
 	return s.requeue(ctx, tenant, id, "retried", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
 		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
 		switch {
-		case only != "" && m.Status != only, !waits && !slices.Contains(retryable, m.Status):
+		case listed != nil && !isAsListed(m, listed), !waits && !slices.Contains(retryable, m.Status):
 			return errState
 		case !m.PurgedAt.IsZero() && m.Keeping.Brief():
 			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be retried")
@@ -49,6 +49,12 @@ func (s *Service) retry(ctx context.Context, tenant, id string, only email.Statu
 		s.retryAt(st, now)
 		return nil
 	})
+}
+
+// isAsListed reports whether a message has not been queued since it was listed, so that it still belongs to the
+// set that somebody decided on.
+func isAsListed(m, listed *email.Message) bool {
+	return m.Status == listed.Status && m.Change.ID == listed.Change.ID && m.LastAttempt().ID == listed.LastAttempt().ID
 }
 
 // retryable are the statuses in which a message may be sent again.
