@@ -190,17 +190,21 @@ func (f Features) merges(m Message) bool {
 }
 
 // eraseCopies removes the copies for a person from a message with copies for others, and reports
-// whether there are any for others. If nothing was sent, no trace of the person's copies stays.
+// whether there are any for others. A copy of several recipients is removed for all of them. If nothing was
+// sent, nothing of the person's copies stays.
 func (m *Message) eraseCopies(theirs func(email string) bool) (others bool) {
-	mine := func(p Personalization) bool {
-		return slices.ContainsFunc(p.To, func(a Address) bool { return theirs(a.Email) })
-	}
-	if len(m.Recipients) == 0 || theirs(m.From.Email) || !slices.ContainsFunc(m.Recipients, func(r Recipient) bool { return !theirs(r.Email) }) {
+	gone := map[int]bool{} // the places of the copies
+	left := slices.DeleteFunc(slices.Clone(m.Personalizations), func(p Personalization) bool {
+		gone[p.Index] = slices.ContainsFunc(p.To, func(a Address) bool { return theirs(a.Email) })
+		return gone[p.Index]
+	})
+	if len(m.Recipients) == 0 || len(left) == 0 || theirs(m.From.Email) {
 		return false
 	}
-	m.Personalizations = slices.DeleteFunc(slices.Clone(m.Personalizations), mine)
+	m.Personalizations = left
+	m.eraseAnswers()
 	if !m.HasOutcome(Accepted) && !m.HasOutcome(Ambiguous) {
-		m.Recipients = slices.DeleteFunc(slices.Clone(m.Recipients), func(r Recipient) bool { return theirs(r.Email) })
+		m.Recipients = slices.DeleteFunc(slices.Clone(m.Recipients), func(r Recipient) bool { return theirs(r.Email) || gone[r.Personalization] })
 		return true
 	}
 	for i := range m.Recipients {

@@ -23,7 +23,7 @@ var (
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
 	since, passed, again := s.Clock.Now().Add(-keyMargin), map[string]bool{}, map[string]bool{} // clocks may differ
 	each := func(st stored) error {
-		if st.message.Status == email.Split && st.message.UpdatedAt.After(since) {
+		if (st.message.Splitting || st.message.Status == email.Split) && st.message.UpdatedAt.After(since) {
 			again[st.message.Batch] = true
 		}
 		if !st.message.Concerns(p.Has) || passed[st.message.ID] {

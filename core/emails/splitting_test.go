@@ -1,7 +1,6 @@
 package emails_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
-	"patchbay/tests/memjournal"
 )
 
 // splitting lets a test begin when the copies of a message of a batch are messages, and the rest of its split
@@ -22,21 +20,9 @@ func splitting(t *testing.T, fail func(email.Message) error, test func(t *testin
 		d.SendAt = time.Now().Add(time.Hour)
 		b := o.send(t, d, idempotency.Key{})
 		id := strings.Replace(b.ID, "bat_", "msg_", 1) + ".0"
-		afterTheCopies := func(op string) error {
-			if op != memjournal.Save {
-				return nil
-			}
-			if _, err := o.journal.Get(context.Background(), tenant, emails.Kind, id+".2"); err != nil {
-				return nil
-			}
-			return fault.New(fault.Unavailable, "scripted", "")
-		}
-		o.fail.Store(&afterTheCopies)
-		<-time.After(time.Hour + time.Second)
-		o.fail.Store(nil)
+		<-time.After(time.Hour - time.Second)
 		renderer := o.Renderer
-		o.Renderer = refusesAll{}
-		<-time.After(3 * time.Minute)
+		o.stickAfter(id + ".2")
 		m, err := o.Get(t.Context(), tenant, id)
 		if err != nil || !m.Splitting || m.Status != email.Queued {
 			t.Fatalf("%s, splitting %t, %v; want one that waits to be split", m.Status, m.Splitting, err)
