@@ -153,14 +153,6 @@ func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Per
 	return nil
 }
 
-// loadCopies renders the copies of a message that is sent by one call.
-func (s *Service) loadCopies(st *stored) (err error) {
-	if len(st.message.Personalizations) > 0 {
-		st.copies, err = s.render(st.message)
-	}
-	return err
-}
-
 // render returns the copies of a message with what they say, if the source of the template is here.
 // The data were rendered once before, when the batch was accepted.
 func (s *Service) render(m email.Message) ([]email.Personalization, error) {
