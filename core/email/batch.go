@@ -120,8 +120,8 @@ func (p Personalization) name(err error) error {
 }
 
 // Chunks returns the personalizations in groups of up to size, each for one message, which has no more
-// recipients than any message. Those of a group have one recipient each, or several each; and no address stands twice in a group, because
-// providers refuse that, and tell by the address alone what became of a copy.
+// recipients than any message. Those of a group have one recipient each, or several each. No address is in a
+// group twice, because providers refuse that, and report what became of a copy by its address alone.
 func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 	var rounds [][]Personalization // by how often the address was there before
 	var shared []Personalization   // copies of several recipients

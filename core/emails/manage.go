@@ -11,7 +11,7 @@ import (
 	"patchbay/core/record"
 )
 
-// Get returns a message. NotFound, also for a message of another tenant.
+// Get returns a message. NotFound, also for a message of another tenant; Unavailable.
 func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, error) {
 	st, err := s.messages.Get(ctx, tenant, id)
 	return st.message, err
@@ -19,8 +19,10 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
 // because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
-// its SendAt. NotFound; Conflict with code unexpected_state, message_purged, content_removed,
-// message_expired or message_erased.
+// its SendAt.
+//
+// NotFound; Conflict with code unexpected_state, message_purged, content_removed, message_expired or
+// message_erased; Unavailable, also while it is held; UnknownOutcome.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.retry(ctx, tenant, id, nil)
 }
@@ -64,7 +66,8 @@ var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 // is past means now. If a provider was asked before, the message keeps its SendAt, by which it is dated.
 //
 // NotFound; Conflict with code unexpected_state: it is being sent or does not wait any more; or with code
-// message_erased; Invalid: the time is too far ahead, or not before the message expires.
+// message_erased; Invalid: the time is too far ahead, or not before the message expires; Unavailable, also while
+// it is held; UnknownOutcome.
 func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Time) (email.Message, error) {
 	return s.requeue(ctx, tenant, id, "rescheduled", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
@@ -91,9 +94,10 @@ func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Tim
 	})
 }
 
-// Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being sent, was sent,
-// or is being split, so that copies of it may have been sent; or with code message_erased. Unavailable;
-// UnknownOutcome.
+// Cancel stops a waiting message.
+//
+// NotFound; Conflict with code unexpected_state: it is being sent, was sent, or is being split, so that copies of
+// it may have been sent; or with code message_erased; Unavailable, also while it is held; UnknownOutcome.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
 	st, err := s.changeable(ctx, tenant, id)
 	if err != nil {

@@ -69,7 +69,7 @@ func (s *Service) mailer(name string) (ports.Mailer, bool) {
 }
 
 // isSameAccount reports whether the provider is the account that an attempt was made at. Where that is not
-// known, because an earlier version made the attempt or the provider does not tell, it counts as another
+// known, because an earlier version made the attempt or the provider has no Account, it counts as another
 // one: that account would send the message a second time.
 func isSameAccount(mailer ports.Mailer, a email.Attempt) bool {
 	return a.Account != "" && a.Account == mailer.Features().Account

@@ -19,8 +19,8 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	return s.handleClaim(ctx, c, nil)
 }
 
-// handleClaim is handle for a claim from a queue of those with a Rate, which is told by left that the
-// message has taken its room.
+// handleClaim is handle for a claim from the queue of a provider with a Rate: left is called once the message
+// has taken its room, or nil.
 func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) error {
 	st, err := decode(c.Record)
 	if err != nil {
@@ -321,7 +321,7 @@ func (s *Service) saveOutcome(ctx context.Context, st *stored, o outcome, decide
 	case serr != nil:
 		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", o.id, "error", serr)
 	case unchanged != nil: // it was saved before, or came too late
-		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", o.id)
+		s.Log.DebugContext(ctx, "outcome of an email changes nothing", "email", st.message.ID, "attempt", o.id)
 	}
 	return serr
 }
