@@ -18,8 +18,8 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 }
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
-// because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
-// its SendAt.
+// because a person decides that it may be sent (again), or that waits: after a failed attempt, for its
+// SendAt, or for room at a provider, which it goes on waiting for.
 //
 // NotFound; Conflict with code unexpected_state, message_purged, content_removed, message_expired or
 // message_erased; Unavailable, also while it is held; UnknownOutcome.
@@ -31,7 +31,7 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 func (s *Service) retry(ctx context.Context, tenant, id string, listed *email.Message) (email.Message, error) {
 	return s.requeue(ctx, tenant, id, "retried", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
-		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
+		waits := m.Status == email.Queued && st.record.Owner == "" && !s.possiblySent(*m)
 		switch {
 		case listed != nil && !isAsListed(m, listed), !waits && !slices.Contains(retryable, m.Status):
 			return errState
@@ -48,7 +48,7 @@ func (s *Service) retry(ctx context.Context, tenant, id string, listed *email.Me
 		if m.SendAt.After(now) {
 			m.SendAt = now
 		}
-		s.retryAt(st, now)
+		s.retryNow(st)
 		return nil
 	})
 }

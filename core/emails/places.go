@@ -30,7 +30,7 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 func (s *Service) waitForMemory(ctx context.Context, st *stored, at string) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	s.enqueue(st, at, s.Clock.Now().Add(memoryWait))
+	s.setAside(st, at, s.Clock.Now().Add(memoryWait))
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 	}
