@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/event"
@@ -32,7 +31,7 @@ type stored struct {
 	reindex   bool                    // the terms are stored anew by the next save
 	canceled  bool                    // its batch was, so that its copies are not sent
 	left      func()                  // is called once the message has taken its room; see budget.claimable
-	room      time.Time               // when the window ends whose room the message has taken
+	room      room                    // that the message has taken
 	watched   bool                    // its second record is stored, if it needs one: see expiry
 }
 
@@ -166,31 +165,6 @@ func (s *Service) dequeue(st *stored, status email.Status) {
 		}
 	}
 	s.scheduleRemoval(st)
-}
-
-// retryAt requeues a message for the provider that is to be asked first.
-func (s *Service) retryAt(st *stored, due time.Time) {
-	st.message.Next = ""
-	s.enqueue(st, s.firstProvider(st.outgoing()), due)
-}
-
-// retryNow is retryAt of a message that is due: it keeps its place among those that wait for room.
-func (s *Service) retryNow(st *stored) {
-	s.retryAt(st, s.dueAt(st, s.firstProvider(st.outgoing())))
-}
-
-// enqueue queues a message for a provider.
-func (s *Service) enqueue(st *stored, provider string, due time.Time) {
-	st.message.Status = email.Queued
-	s.stampRestore(&st.message)
-	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
-}
-
-// setAside queues a message, whose turn it was, until a time. It does not lose its place among those that wait
-// for room: it is in the other queue of the provider, and goes back if there is no room then.
-func (s *Service) setAside(st *stored, provider string, until time.Time) {
-	s.enqueue(st, provider, until)
-	st.record.Queue = s.queues.Repeats(provider)
 }
 
 // maxListed is the number of bytes of text and files that a message may keep in the body of its

@@ -210,7 +210,7 @@ func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	}
 	m := st.outgoing()
 	return slices.ContainsFunc(eligible(m, s.Mailers), func(p ports.Mailer) bool {
-		room, _ := s.opening(p)
+		room, _ := s.opening(p, m.Date())
 		return p.Name() != last.Provider && room >= recipientsOf(m)
 	})
 }

@@ -120,8 +120,7 @@ func (s *Service) route(ctx context.Context, st *stored, at string) (providers [
 	case mustSplit(st.message, providers[0]), s.mustSplitForLinks(st.message, providers[0]), s.exceedsWindow(st.message, providers[0].Name()):
 		s.split(ctx, st)
 	case providers[0].Name() != at:
-		s.noteRoom(at)
-		s.handOver(ctx, st, providers[0].Name())
+		s.handOver(ctx, st, at, providers[0].Name())
 	default:
 		return providers, true
 	}
@@ -134,10 +133,15 @@ func (s *Service) attempt(ctx context.Context, st *stored, providers []ports.Mai
 	id, err := s.beginAttempt(ctx, st, to)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		if !fault.Is(err, fault.UnknownOutcome) { // otherwise the attempt may be stored, and its repeat takes no room
+			s.returnRoom(st, to.Name())
+		}
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, err := s.callRemembered(ctx, to, st)
-	s.returnRoom(st, to.Name(), err)
+	if err != nil && outcomeOf(err) != email.Ambiguous {
+		s.returnRoom(st, to.Name())
+	}
 	o := outcome{id, receipt, err}
 	switch {
 	case s.mustRepeat(st, err):
