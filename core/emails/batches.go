@@ -72,7 +72,7 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 	if err != nil {
 		return s.replayBatchDespite(ctx, key, err)
 	}
-	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize, s.mailbox) {
 		if err := s.checkRoute(s.newChunk(email.Batch{Tenant: tenant, CreatedAt: now}, n, d, source, chunk)); err != nil {
 			return s.replayBatchDespite(ctx, key, err)
 		}
@@ -117,7 +117,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
 	var queue string
-	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize, s.mailbox) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
 		queue = s.queues.Queue(s.firstProvider(m))
 		r, err := s.chunkRecord(&m, queue)

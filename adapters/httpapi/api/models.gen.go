@@ -741,6 +741,8 @@ type SuppressionReason struct {
 // User defines model for User.
 type User struct {
 	CreatedAt time.Time `json:"createdAt"`
+
+	// Email In lower case, its domain in ASCII: bob@xn--bcher-kva.example. It is found, and taken, however it is written.
 	Email     string    `json:"email"`
 	Id        string    `json:"id"`
 	Metadata  Metadata  `json:"metadata"`
