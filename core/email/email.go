@@ -30,6 +30,9 @@ const (
 
 var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Suppressed, Split}
 
+// Statuses returns all statuses.
+func Statuses() []Status { return slices.Clone(statuses) }
+
 // Known reports whether s is one of the statuses.
 func (s Status) Known() bool { return slices.Contains(statuses, s) }
 

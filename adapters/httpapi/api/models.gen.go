@@ -893,6 +893,7 @@ type E503 = Error
 
 // ListEmailsParams defines parameters for ListEmails.
 type ListEmailsParams struct {
+	// Status The status of the email itself. What became of single recipients, such as bounced, is no filter: the feed tells it.
 	Status MessageStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
 
 	// Batch The id of a batch: its emails alone.
