@@ -68,7 +68,8 @@ type Message struct {
 	// HTMLOnly means that a message, or a copy, without a text is sent without one.
 	HTMLOnly bool `json:"htmlOnly,omitempty"`
 	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
-	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
+	// provider sends the subject, HTML and Text. HTML and Text are empty if no source of the template is here,
+	// and then no other provider can carry the message.
 	TemplateID   string            `json:"templateId,omitempty"`
 	TemplateData json.RawMessage   `json:"templateData,omitempty"`
 	Headers      map[string]string `json:"headers,omitempty"`

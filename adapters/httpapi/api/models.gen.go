@@ -214,7 +214,7 @@ type EmailRequest struct {
 	// TemplateData What the template is rendered with.
 	TemplateData json.RawMessage `json:"templateData,omitempty,omitzero"`
 
-	// TemplateId A template, by its name here or at the providers. It gives the subject, html and text; those of the request count only where no source of the template is here.
+	// TemplateId A template, by its name here or at the providers. It gives the html and text; those of the request never count. It gives the subject, too; that of the request counts only where no source of the template is here, and the provider that stores the template leaves it open. Without a source here the email goes only to providers that store the template.
 	TemplateId string `json:"templateId,omitempty,omitzero"`
 
 	// Text Derived from html where absent.
