@@ -99,7 +99,7 @@ lint: $(LINT) ## linters and formatting: .golangci.yml
 
 .PHONY: race
 race: ## all tests under the race detector
-	@CGO_ENABLED=1 $(GO) run ./tests/report -race ./...
+	@CGO_ENABLED=1 $(GO) run ./tests/report -race -timeout=40m ./...
 
 ##@ Keep
 

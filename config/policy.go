@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -132,6 +133,31 @@ func (s *source) checkPolicies(c *Config, written map[string]any) {
 			}
 		}
 		c.Provider[name] = p
+	}
+	for name, policy := range written {
+		s.checkRate(join("policies", name), policy, slices.ContainsFunc(slices.Collect(maps.Values(c.Provider)), func(p Provider) bool {
+			_, names := layers(p)
+			return slices.Contains(names, name) && p.Policy.Rate.limits()
+		}))
+	}
+}
+
+// limits reports whether a rate holds anything back.
+func (r Rate) limits() bool { return r.Limit != "" || r.WarmUp.FirstDay > 0 }
+
+// checkRate reports settings of a rate that do nothing, because none of the providers that the policy is for
+// has a limit.
+func (s *source) checkRate(path string, policy any, limited bool) {
+	settings, _ := policy.(map[string]any)
+	rate, _ := settings["rate"].(map[string]any)
+	warmUp, _ := rate["warm_up"].(map[string]any)
+	if limited || rate["limit"] != nil && rate["limit"] != setting.Rate("").String() || warmUp["begins"] != nil || warmUp["first_day"] != nil {
+		return // what is wrong with a limit was reported above
+	}
+	for _, key := range []string{"then", "warm_up"} {
+		if rate[key] != nil {
+			s.mistake(join(path, "rate."+key), "does nothing without a limit; write rate.limit, or rate.warm_up with begins and first_day")
+		}
 	}
 }
 

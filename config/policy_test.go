@@ -78,11 +78,34 @@ func TestMistakesInPoliciesAreReported(t *testing.T) {
 			"file:2: policies.mail.breaker: must be a mapping",
 			"file:3: policies.mock: must be a mapping",
 		}},
+		{"what becomes of mail above a limit that no provider has", "policies:\n  mail: {rate: {then: wait}}\n", []string{
+			"file:2: policies.mail.rate.then: does nothing without a limit; write rate.limit, or rate.warm_up with begins and first_day",
+		}},
+		{"what becomes of mail above what is no limit, said once", "policies:\n  mail: {rate: {limit: many, then: wait}}\n", []string{
+			`file:2: policies.mail.rate.limit: "many" is not a rate; write for example 100/h, with s, m, h or d, or off`,
+		}},
+		{"a limit that is off, and grows", "policies:\n  catcher:\n    rate: {limit: off, warm_up: {growth: 50}}\n", []string{
+			"file:3: policies.catcher.rate.warm_up: does nothing without a limit; write rate.limit, or rate.warm_up with begins and first_day",
+		}},
 		{"no mapping", "policies: fast\n", []string{"file:1: policies: must be a mapping"}},
 		{"a provider with the name of a policy", "providers:\n  mail: {type: mock}\n", []string{
 			`file:2: providers.mail: "mail" is not a name for a provider; write for example stripe-eu`,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { t.Parallel(); tt.check(t) })
+	}
+}
+
+func TestARateMayHaveItsLimitInAnotherPolicy(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"of a provider":                           "policies:\n  mail: {rate: {then: wait}}\n  catcher: {rate: {limit: 5/h}}\n",
+		"of all providers, and off for one":       "policies:\n  mail: {rate: {limit: 5/h, then: wait}}\n  catcher: {rate: {limit: off}}\n",
+		"of all providers, beside that of one":    "policies:\n  mail: {rate: {limit: 5/h}}\n  catcher: {rate: {then: wait}}\n",
+		"that grows from day to day, and no more": "policies:\n  mail: {rate: {then: wait, warm_up: {begins: 2026-12-01, first_day: 50}}}\n",
+	} {
+		if _, err := load(t, text); err != nil {
+			t.Errorf("a limit %s: error = %v, want none", name, err)
+		}
 	}
 }

@@ -114,6 +114,8 @@ type Message struct {
 	Earlier int `json:"earlier,omitempty"`
 	// Change is the last change that a person made: that it is retried, canceled or sent at another time.
 	Change Change `json:"change,omitzero"`
+	// BatchCanceledAt is the CanceledAt that the message's batch had when a person last queued the message.
+	BatchCanceledAt time.Time `json:"batchCanceledAt,omitzero"`
 	// Next is the provider to ask next, if the message has failed over to it; empty means the
 	// first provider that can carry the message.
 	Next        string          `json:"next,omitempty"`

@@ -39,7 +39,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	}
 	key := s.keyOf(tenant, h, parts)
 	if err := s.checkSenders(tenant, h, parts); err != nil {
-		return s.replayDespite(ctx, key, err)
+		return replayDespite(ctx, key, err, s.replay)
 	}
 	d, whole := parts.Addressed(h.Recipients)
 	d.Envelope = &email.Envelope{Sender: h.Sender}

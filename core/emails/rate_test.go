@@ -85,15 +85,19 @@ type rated struct {
 	held map[string]int // by provider
 }
 
-// start starts a gateway. It is stopped as if it was killed: it gives nothing back.
-func (r *rated) start(t *testing.T, owner string) (s *emails.Service, stop func()) {
-	t.Helper()
-	s = emails.New(emails.Options{
+func (r *rated) options(owner string) emails.Options {
+	return emails.Options{
 		Journal: r.journal, Mailers: r.mailers, Text: htmltext.Text{}, Templates: sources{"welcome": welcome},
 		Renderer: handlebars.New(template.MissingIsError), Clock: clock.System{}, IDs: ids.UUIDs{}, Rates: r.rates,
 		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: slog.New(slog.DiscardHandler),
 		HeldBack: func(provider string) { r.mu.Lock(); r.held[provider]++; r.mu.Unlock() },
-	})
+	}
+}
+
+// start starts a gateway. It is stopped as if it was killed: it gives nothing back.
+func (r *rated) start(t *testing.T, owner string) (s *emails.Service, stop func()) {
+	t.Helper()
+	s = emails.New(r.options(owner))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })

@@ -207,14 +207,16 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 }
 
 // isImpatient reports whether a message that may be sent twice is to go to another provider rather
-// than to wait for the next repeat of its last attempt. Another one must be able to carry it now.
+// than to wait for the next repeat of its last attempt. Another one must be able to carry it now, and have room.
 func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	last := st.message.LastAttempt()
 	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
 		return false
 	}
-	return slices.ContainsFunc(eligible(st.outgoing(), s.Mailers), func(p ports.Mailer) bool {
-		return p.Name() != last.Provider && ports.Available(p) == nil
+	m := st.outgoing()
+	return slices.ContainsFunc(eligible(m, s.Mailers), func(p ports.Mailer) bool {
+		room, _ := s.opening(p)
+		return p.Name() != last.Provider && room >= recipientsOf(m)
 	})
 }
 

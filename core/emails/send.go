@@ -31,7 +31,7 @@ func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) e
 		s.resolve(ctx, st, c)
 		return nil
 	}
-	if ready, err := s.checkBatchOf(ctx, &st); !ready {
+	if ready, err := s.isReady(ctx, &st); !ready {
 		return err
 	}
 	if s.possiblySent(st.message) {
@@ -201,7 +201,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
 	case o == email.RejectedMessage && mayBeSplit(st.message):
 		st.message.Splitting = true
-		s.retryAt(st, s.Clock.Now())
+		s.retryNow(st)
 		return
 	case o == email.RejectedMessage, refusedEverywhere(st.outgoing(), s.Mailers):
 		s.giveUp(st)
@@ -217,8 +217,19 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		s.giveUp(st)
 		return
 	}
-	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
+	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), s.pause(st, after))))
 	s.wait(st, o, after)
+}
+
+// pause returns how long a message is left alone whose last provider said for how long it should be: until
+// that one is back, or, if that is earlier, another one that is left alone for now.
+func (s *Service) pause(st *stored, after time.Duration) time.Duration {
+	for _, p := range eligible(st.outgoing(), s.Mailers) {
+		if err := ports.Available(p); err != nil && p.Name() != st.message.LastAttempt().Provider {
+			after = min(after, retryAfter(err))
+		}
+	}
+	return after
 }
 
 // giveUp ends a message that is not tried any more, and that nobody has canceled: failed, suppressed or

@@ -31,8 +31,7 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	if left {
-		m.Next = ""
-		s.enqueue(st, s.firstProvider(st.outgoing()), s.Clock.Now())
+		s.retryNow(st)
 	} else {
 		s.giveUp(st)
 	}

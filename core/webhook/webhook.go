@@ -15,7 +15,9 @@ type Event struct {
 	ID       string          `json:"id"`       // evt_…, unique at the provider
 	Type     string          `json:"type"`     // payment_intent.succeeded …
 	Created  time.Time       `json:"created"`  // whole seconds; says nothing about order
-	Object   json.RawMessage `json:"object"`   // data.object, as the provider wrote it
+	// Object is data.object of a payment provider, as it wrote it. Of an event about mail it is what is used of
+	// it, since the rest quotes the message; it has no more than the type of one that cannot be read.
+	Object json.RawMessage `json:"object"`
 	// Key is the idempotency key of the request that caused the event, empty if there was none.
 	Key string `json:"key,omitempty"`
 	// Token is the single-use token that the provider signed this delivery with, empty if its

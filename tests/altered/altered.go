@@ -46,6 +46,9 @@ func Overlay(t *testing.T, edits ...Edit) (flag string) {
 	dir, replaced := t.TempDir(), map[string]string{}
 	for i, e := range edits {
 		file, source := e.apply(t)
+		if replaced[file] != "" {
+			t.Fatalf("%s: got two edits of it, want one", e.File)
+		}
 		replaced[file] = filepath.Join(dir, fmt.Sprintf("altered%d.go", i))
 		write(t, replaced[file], []byte(source))
 	}

@@ -82,7 +82,7 @@ var rules = []rule{
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/labels", types, ""},
 	{"adapters/mail/mimeread", types + " ports adapters/mail/rfc5322", "github.com/emersion/go-message"},
-	{"adapters/mail/catchermail", mail + " core/guard", "github.com/standard-webhooks/standard-webhooks/libraries/go"},
+	{"adapters/mail/catchermail", mail + " core/guard", "github.com/failsafe-go/failsafe-go github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
 	{"adapters/mail/sesmail", mail, "github.com/aws/aws-sdk-go-v2/aws"},

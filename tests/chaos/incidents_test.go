@@ -71,7 +71,27 @@ func (s *scenario) restoreBackup(t *testing.T, file string) {
 	s.gate.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	s.repeat(ctx, all, "after an older file was restored")
+	repeated := make(chan struct{})
+	go func() {
+		defer close(repeated)
+		s.repeat(ctx, all, "after an older file was restored")
+	}()
+	last := time.Now()
+	gateway.Eventually(t, 3*time.Minute, "every key was repeated", func() bool {
+		select {
+		case <-repeated:
+			return true
+		default:
+		}
+		if time.Since(last) < pollEvery {
+			return false
+		}
+		last = time.Now()
+		if _, err := s.store(t.Context(), lookUpNow); err != nil {
+			t.Error(err)
+		}
+		return false
+	})
 	s.mu.Lock()
 	s.replaying = false
 	s.mu.Unlock()

@@ -16,6 +16,10 @@ import (
 // makeDue makes every waiting payment and email due, in the queues of each provider.
 const makeDue = "UPDATE %s SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%%' OR queue LIKE 'mail:%%'"
 
+// lookUpNow makes every payment due that waits and on which nobody works. A copy may be of a time when the
+// clock was hours ahead; until such a payment is due, its refund is answered operation_in_progress.
+const lookUpNow = "UPDATE %s SET due = 1 WHERE owner = '' AND (queue = 'payments' OR queue LIKE 'payments:%%')"
+
 const pollEvery = 2 * time.Second // gives the gateways time to work between two polls
 
 // database executes a statement on the table of records, whose name it inserts, and returns the

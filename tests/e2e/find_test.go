@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -60,6 +61,9 @@ func termsOf(stored string, m gateway.Answer) (terms []string) {
 	return terms
 }
 
+// names are those in the addresses below, as whole words: a random id may have them within.
+var names = regexp.MustCompile(`(?i)\b(ada|bob)\b`)
+
 func TestEmailsAreFoundUntilThePersonIsErased(t *testing.T) {
 	onEachStore(t, func(t *testing.T, p *mailGateway) {
 		first := p.send(t, "first", object{
@@ -102,7 +106,7 @@ func TestEmailsAreFoundUntilThePersonIsErased(t *testing.T) {
 		p.finds(t, "tag=welcome", third, second)
 		p.finds(t, "metadata[shop]=north", second)
 		p.finds(t, bob, second, first)
-		if log := strings.ToLower(p.Log()); strings.Contains(log, "ada") || strings.Contains(log, "bob@") {
+		if log := p.Log(); names.MatchString(log) {
 			t.Errorf("the log is\n%s\nwant no address in it", log)
 		}
 		if err := p.Stop(); err != nil {

@@ -33,8 +33,8 @@ type provider interface {
 	Delivered() [][]byte
 }
 
-// newMailGateway starts a gateway whose providers are tried in this order, with one attempt of at most a
-// second each.
+// newMailGateway starts a gateway whose providers are tried in this order, with one attempt of at most ten
+// seconds each.
 func newMailGateway(t testing.TB, order string, policies ...string) *mailGateway {
 	t.Helper()
 	return newMailGatewayOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
@@ -56,7 +56,7 @@ func mailGatewayWith(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgun
 		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
 	}
 	if len(policies) == 0 {
-		policies = []string{"mail: {timeout: 1s, attempts: 1}"}
+		policies = []string{"mail: {timeout: 10s, attempts: 1}"}
 	}
 	p.Gateway = gateway.Configured(t, fmt.Sprintf(`
 mail: {providers: [%s], from: shop@example.com}

@@ -198,7 +198,7 @@ func inTime() []mailRow {
 		{name: "the date of a mail is when it is due, at any provider and attempt", order: "smtp, mailgun", shows: dated},
 		{
 			name: "what waited through an outage goes out once the provider is well, the oldest first", order: "mailgun",
-			policy: "{timeout: 1s, attempts: 1, breaker: {open: 1s}}", shows: drained,
+			policy: "{timeout: 10s, attempts: 1, breaker: {open: 1s}}", shows: drained,
 		},
 		{name: "a retry sends a mail that waits", order: "mailgun", shows: func(t *testing.T, r *route) {
 			r.mailgun.Inject(once(mailgunsim.RateLimited(time.Hour)))
@@ -214,7 +214,7 @@ func inTime() []mailRow {
 	}
 }
 
-// reset shows a provider whose clock is off, and which asks for a pause of two seconds.
+// reset shows a provider whose clock is off, and which asks for a pause of ten seconds.
 func reset(off time.Duration) func(*testing.T, *route) {
 	return func(t *testing.T, r *route) {
 		t.Helper()
@@ -274,7 +274,7 @@ func drained(t *testing.T, r *route) {
 	})
 	r.mailgun.Resume()
 	n := 0
-	gateway.Eventually(t, 15*time.Second, "new mail goes out", func() bool {
+	gateway.Eventually(t, 40*time.Second, "new mail goes out", func() bool {
 		n++
 		m := r.Do(t, "GET", "/api/emails/"+r.send(t, fmt.Sprint("new ", n), object{"to": []string{r.at("new")}}).Text("id"), nil)
 		return m.Text("status") == "sent" || len(r.mailgun.Delivered()) > 0
@@ -282,7 +282,7 @@ func drained(t *testing.T, r *route) {
 	place := func(messages []mailbox.Message, to string) int {
 		return slices.IndexFunc(messages, func(m mailbox.Message) bool { return m.To[0] == to })
 	}
-	gateway.Eventually(t, 15*time.Second, "what waited goes out", func() bool {
+	gateway.Eventually(t, 40*time.Second, "what waited goes out", func() bool {
 		for n := range waiting {
 			if place(r.mailgun.Messages(), r.at(fmt.Sprint("waiting", n))) < 0 {
 				return false

@@ -24,8 +24,9 @@ import (
 type mailRow struct {
 	name  string
 	order string // the kinds of its providers: "sendgrid, mailgun"
-	// policy is that of its providers; without one there is one attempt of at most a second.
+	// policy is that of its providers; without one there is one attempt of at most ten seconds.
 	policy string
+	first  string            // policy of the first of them, if it has one of its own
 	more   map[string]string // further settings of its providers, by kind
 	smtp   smtpsim.Options
 	shows  func(t *testing.T, r *route)
@@ -58,13 +59,18 @@ func showRows(t *testing.T, rows []mailRow, more string) {
 			for i, row := range rows {
 				r := &route{domain: fmt.Sprintf("r%d.example", i), suffix: fmt.Sprint("-", i)}
 				routes[i] = r
+				first, _, _ := strings.Cut(row.order, ", ")
 				for kind := range strings.SplitSeq(row.order, ", ") {
 					name := kind + r.suffix
 					names = append(names, name)
 					domains = append(domains, fmt.Sprintf("%s: [%s, xn--bcher-kva.%s]", name, r.domain, r.domain))
 					providers = append(providers, fmt.Sprintf("%s: {%s%s}", name, r.start(t, row, kind), row.more[kind]))
-					if row.policy != "" {
-						policies = append(policies, fmt.Sprintf("%s: %s", name, row.policy))
+					policy := row.policy
+					if row.first != "" && kind == first {
+						policy = row.first
+					}
+					if policy != "" {
+						policies = append(policies, fmt.Sprintf("%s: %s", name, policy))
 					}
 				}
 				env = append(env, r.env...)
@@ -79,7 +85,7 @@ providers:
   store: %s
   %s
 policies:
-  mail: {timeout: 1s, attempts: 1}
+  mail: {timeout: 10s, attempts: 1}
   %s
 `, strings.Join(names, ", "), strings.Join(domains, ", "), more, database, strings.Join(providers, "\n  "), strings.Join(policies, "\n  ")), env...)
 			writeTemplate(t, g)

@@ -47,7 +47,7 @@ providers:
   sendgrid: {type: sendgrid, api_key: "${SENDGRID_KEY}", base_url: %q, templates: {welcome: d-17}}
   mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", base_url: %q, templates: {welcome: greeting}}
 policies:
-  mail: {timeout: 2s, attempts: 1}
+  mail: {timeout: 10s, attempts: 1}
 `, order, dir, p.sendgrid.URL(), p.mailgun.Domain(), p.mailgun.URL()), "SENDGRID_KEY="+p.sendgrid.Key(), "MAILGUN_KEY="+p.mailgun.Key())
 	if out, err := p.Command(t, "templates", "push", "--config", p.Args[1]).CombinedOutput(); err != nil {
 		t.Fatalf("templates push: %v: %s", err, out)

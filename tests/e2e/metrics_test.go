@@ -156,19 +156,19 @@ func TestMetrics(t *testing.T) {
 	wantRules(t, o.Gateway, got)
 
 	o.server.Kill()
-	gateway.Eventually(t, 5*time.Second, "the breaker opens", func() bool { return value(`patchbay_breaker_state{provider="postgres"}`) == "2" })
+	gateway.Eventually(t, 30*time.Second, "the breaker opens", func() bool { return value(`patchbay_breaker_state{provider="postgres"}`) == "2" })
 	o.do(t, "POST", "/api/emails", emailBody("held"))
-	gateway.Eventually(t, 5*time.Second, "it is held", func() bool {
+	gateway.Eventually(t, 30*time.Second, "it is held", func() bool {
 		return value("patchbay_spool_held") == "1" && value("patchbay_spool_oldest_seconds") != "0"
 	})
-	gateway.Eventually(t, 10*time.Second, "what is in the store is not shown, not even as 0", func() bool {
+	gateway.Eventually(t, 30*time.Second, "what is in the store is not shown, not even as 0", func() bool {
 		return value("patchbay_store_counted") == "0" && value(`patchbay_open{of="payments_unknown"}`) == "" && value(`patchbay_queue_depth{queue="mail:catcher"}`) == ""
 	})
 	if n := value(`patchbay_decisions_total{decision="skipped",provider="postgres"}`); n == "0" {
 		t.Error("skipped calls: got 0, want some")
 	}
 	o.server.Restart(t)
-	gateway.Eventually(t, 10*time.Second, "all is well again", func() bool {
+	gateway.Eventually(t, 30*time.Second, "all is well again", func() bool {
 		return value(`patchbay_breaker_state{provider="postgres"}`) == "0" && value("patchbay_spool_held") == "0" && value("patchbay_spool_oldest_seconds") == "0" &&
 			value("patchbay_store_counted") == "1"
 	})

@@ -20,7 +20,7 @@ type resendGateway struct {
 }
 
 // newResendGateway starts a gateway whose providers are tried in this order, with one attempt of at
-// most a second each.
+// most ten seconds each.
 func newResendGateway(t testing.TB, order string) *resendGateway {
 	t.Helper()
 	p := &resendGateway{
@@ -33,7 +33,7 @@ providers:
   resend: {type: resend, api_key: "${RESEND_KEY}", webhook_secrets: ["${RESEND_SECRET}"], base_url: %q}
   mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", base_url: %q}
 policies:
-  mail: {timeout: 1s, attempts: 1}
+  mail: {timeout: 10s, attempts: 1}
 `, order, p.resend.URL(), p.mailgun.Domain(), p.mailgun.URL()),
 		"RESEND_KEY="+p.resend.Key(), "RESEND_SECRET="+p.secret, "MAILGUN_KEY="+p.mailgun.Key())
 	p.Restart(t)
@@ -131,7 +131,7 @@ func TestAKilledGatewayRepeatsItsAttemptAtResend(t *testing.T) {
 	p := newResendGateway(t, "resend, mailgun")
 	p.resend.Inject(after(faultserver.Hang()))
 	m := p.send(t, "k", object{"delivery": "at_most_once"})
-	gateway.Eventually(t, 10*time.Second, "Resend has taken the message", func() bool { return len(p.resend.Delivered()) == 1 })
+	gateway.Eventually(t, 30*time.Second, "Resend has taken the message", func() bool { return len(p.resend.Delivered()) == 1 })
 	p.Kill()
 	p.resend.Heal()
 	p.Restart(t)

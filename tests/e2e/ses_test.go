@@ -31,8 +31,8 @@ type sesGateway struct {
 	way   *wayOut
 }
 
-// newSESGateway starts a gateway whose providers are tried in this order, with one attempt of at most a
-// second each.
+// newSESGateway starts a gateway whose providers are tried in this order, with one attempt of at most ten
+// seconds each.
 func newSESGateway(t testing.TB, order string) *sesGateway {
 	t.Helper()
 	topic := sessim.NewTopic("eu-west-1", time.Now())
@@ -46,7 +46,7 @@ providers:
   ses: {type: ses, region: eu-west-1, access_key_id: %s, secret_access_key: "${SES_KEY}", webhook_topics: [%q], base_url: %q}
   mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", base_url: %q}
 policies:
-  mail: {timeout: 1s, attempts: 1}
+  mail: {timeout: 10s, attempts: 1}
 `, order, p.ses.KeyID(), topic.ARN, p.ses.URL(), p.mailgun.Domain(), p.mailgun.URL()),
 		"SES_KEY="+p.ses.Key(), "MAILGUN_KEY="+p.mailgun.Key(), "HTTPS_PROXY="+p.way.url, "SSL_CERT_FILE="+p.way.authority)
 	p.Restart(t)
@@ -196,7 +196,10 @@ func TestTheSameNewsOfSESTwiceIsStillOne(t *testing.T) {
 	p.waitForEvents(t, m, "clicked", 1)
 	e := p.topic.Notification("3", opened("https://example.com/b"), at)
 	p.wantAccepted(t, "/api/webhooks/ses", p.topic.Sign(e, "2"), p.topic.Headers(e))
-	p.waitForEvents(t, m, "clicked", 2) // it is very likely applied after the others
+	p.waitForEvents(t, m, "clicked", 2)
+	p.publish(t, "4", "Delivery", []string{"ada@example.com"}, nil) // it is very likely applied after the others
+	p.waitForEvents(t, m, "delivered", 1)
+	p.waitForEvents(t, m, "clicked", 2)
 }
 
 func TestAWebhookOfSESThatIsNotRight(t *testing.T) {

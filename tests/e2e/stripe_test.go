@@ -110,7 +110,7 @@ func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing
 
 func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, "default: {attempts: 1, breaker: {minimum_calls: 3, open: 1s}}")
+	s := newShop(t, "default: {attempts: 1, breaker: {minimum_calls: 3, open: 10s}}")
 	s.First.Refuse()
 	key := func(n int) gateway.Header { return gateway.Key(fmt.Sprint("b", n)) }
 	body := anywhere()
@@ -131,7 +131,7 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 		t.Errorf("%d requests reached the first, want 0", n)
 	}
 	n := 4
-	gateway.Eventually(t, 10*time.Second, "payments go to the first again", func() bool {
+	gateway.Eventually(t, 40*time.Second, "payments go to the first again", func() bool {
 		n++
 		return s.Do(t, "POST", "/api/payments", body, key(n)).Text("provider") == "stripe"
 	})

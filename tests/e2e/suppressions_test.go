@@ -182,7 +182,7 @@ func TestARecipientUnsubscribesWithOneClick(t *testing.T) {
 		}
 		p.becomes(t, p.send(t, "first", marketing), "sent", "sendgrid accepted")
 		path := p.unsubscribePath(t)
-		if path == "" || strings.Contains(path, "ada") {
+		if path == "" || names.MatchString(path) {
 			t.Fatalf("the link is %q, want one that does not show the address", path)
 		}
 		form := gateway.Header{"Content-Type": "application/x-www-form-urlencoded"}
@@ -194,7 +194,7 @@ func TestARecipientUnsubscribesWithOneClick(t *testing.T) {
 			}
 		}
 		p.becomes(t, p.send(t, "after a look", marketing), "sent", "sendgrid accepted")
-		p.Wrong(t, "POST", path[:len(path)-2]+"xx", []byte("List-Unsubscribe=One-Click"), form).HasStatus(t, 404, "a token that is not ours")
+		p.Wrong(t, "POST", forged(path), []byte("List-Unsubscribe=One-Click"), form).HasStatus(t, 404, "a token that is not ours")
 		p.Do(t, "GET", "/unsubscribe/nonsense", nil).HasStatus(t, 404, "a look at one")
 		done := p.Wrong(t, "POST", path, []byte("List-Unsubscribe=One-Click"), form)
 		if done.HasStatus(t, 200, "the click"); !bytes.Contains(done.Body, []byte("You are unsubscribed")) {
@@ -210,6 +210,15 @@ func TestARecipientUnsubscribesWithOneClick(t *testing.T) {
 			t.Error("the log has the token, want none")
 		}
 	})
+}
+
+// forged returns a link with another letter in the middle of its token.
+func forged(path string) string {
+	at, other := len(path)-20, "A"
+	if path[at] == 'A' {
+		other = "B"
+	}
+	return path[:at] + other + path[at+1:]
 }
 
 // unsubscribePath returns the path of the link in the newest message at SendGrid, "" if it has none.

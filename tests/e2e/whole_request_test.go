@@ -15,7 +15,7 @@ import (
 // reaches waits until an email has a status.
 func reaches(t *testing.T, g *gateway.Gateway, id, status string) (m gateway.Answer) {
 	t.Helper()
-	gateway.Eventually(t, 20*time.Second, id+" is "+status, func() bool {
+	gateway.Eventually(t, 40*time.Second, id+" is "+status, func() bool {
 		m = g.Do(t, "GET", "/api/emails/"+id, nil)
 		return m.Text("status") == status
 	})
@@ -133,7 +133,7 @@ func TestMailThatWaits(t *testing.T) {
 	}
 
 	g.mailgun.Refuse()
-	code := send(object{"expiresAt": time.Now().Add(2 * time.Second)})
+	code := send(object{"expiresAt": time.Now().Add(10 * time.Second)})
 	end := reaches(t, g.Gateway, code.Text("id"), "failed")
 	if attempts, _ := end.JSON["attempts"].([]any); len(attempts) < 2 || attempts[len(attempts)-1].(map[string]any)["code"] != "expired" {
 		t.Errorf("got %s, want an attempt, and the code expired in the end", end.Body)

@@ -316,7 +316,7 @@ type Message struct {
 	MessageId string   `json:"messageId,omitempty,omitzero"`
 	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
 
-	// NextAttemptAt When a provider is asked next, while it waits for that.
+	// NextAttemptAt When a provider is asked next, while it waits for that. An email that waits for the rate of a provider shows when there is to be room; nothing is shown where that is not known.
 	NextAttemptAt time.Time `json:"nextAttemptAt,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention, or by content.

@@ -51,7 +51,7 @@ func New(o Options) (*Catcher, error) {
 	}
 	c := &Catcher{Options: o, next: 1}
 	if o.Events != nil {
-		c.courier = &courier{EventOptions: *o.Events}
+		c.courier = newCourier(*o.Events)
 	}
 	for _, e := range entries { // sorted by name, and so by number
 		if n, ok := number(e.Name()); ok {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -22,6 +23,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
 	"patchbay/tests/contract/webhooktest"
+	"patchbay/tests/testlog"
 )
 
 const secret = "whsec_of_the_tests"
@@ -61,43 +63,64 @@ func verifierContract(t *testing.T) {
 
 // endpoint takes the webhooks of a catcher, and verifies them. Its first answers are refusals.
 type endpoint struct {
+	t      *testing.T
 	hook   provider.MailHook
 	events chan webhook.Event
 	refuse atomic.Int64 // how many more webhooks are refused
 	url    string
+	client *http.Client
 }
 
+// newEndpoint returns an endpoint that a server serves.
 func newEndpoint(t *testing.T) *endpoint {
+	t.Helper()
+	e := unserved(t)
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	e.url, e.client = server.URL, nil
+	return e
+}
+
+// unserved returns an endpoint that its client calls without a network, as a bubble needs it.
+func unserved(t *testing.T) *endpoint {
 	t.Helper()
 	hook, err := catchermail.NewHook(clock.System{}, provider.Account{Provider: "catcher", Secrets: []string{secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &endpoint{hook: hook, events: make(chan webhook.Event, 100)}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if e.refuse.Add(-1) >= 0 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		body, _ := io.ReadAll(r.Body)
-		events, err := hook.Verify(r.Context(), body, r.Header.Get)
-		if err != nil {
-			t.Errorf("a webhook of the catcher: %v, want it verified", err)
-		}
-		for _, one := range events {
-			e.events <- one
-		}
-	}))
-	t.Cleanup(server.Close)
-	e.url = server.URL
+	e := &endpoint{t: t, hook: hook, events: make(chan webhook.Event, 100), url: "http://gateway.test/webhooks"}
+	e.client = &http.Client{Transport: e}
 	return e
+}
+
+// ServeHTTP implements http.Handler.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.refuse.Add(-1) >= 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	events, err := e.hook.Verify(r.Context(), body, r.Header.Get)
+	if err != nil {
+		e.t.Errorf("a webhook of the catcher: %v, want it verified", err)
+	}
+	for _, one := range events {
+		e.events <- one
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 // catcher opens a catcher that reports to the endpoint.
 func (e *endpoint) catcher(t *testing.T) *catchermail.Catcher {
 	t.Helper()
 	c, err := catchermail.New(catchermail.Options{Name: "catcher", Path: t.TempDir(), Keep: 10, Events: &catchermail.EventOptions{
-		Endpoint: func() string { return e.url }, Secret: secret, Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler),
+		Endpoint: func() string { return e.url }, Secret: secret, Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler), HTTPClient: e.client,
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -184,36 +207,82 @@ func TestNothingIsReportedAboutOtherAddresses(t *testing.T) {
 }
 
 func TestAnEventIsSentAgainUntilItIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := unserved(t)
+		e.refuse.Store(6)
+		c := e.catcher(t)
+		began := time.Now()
+		sendTo(t, c, "complained@catcher.test")
+		for _, want := range []email.Event{email.EventDelivered, email.EventComplained} {
+			if n := <-e.events; n.Type != string(want) {
+				t.Errorf("event = %s, want %s", n.Type, want)
+			}
+		}
+		if waited, want := time.Since(began), 396*time.Second+100*time.Millisecond; waited != want {
+			t.Errorf("it was taken after %s, want %s: 0.1, 1, 5, 30, 60 and 300 s", waited, want)
+		}
+	})
+}
+
+func TestAnEventThatIsRefusedSevenTimesIsDroppedAndTheNextOneIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := unserved(t)
+		e.refuse.Store(7)
+		c := e.catcher(t)
+		sendTo(t, c, "complained@catcher.test")
+		if n := <-e.events; n.Type != string(email.EventComplained) {
+			t.Errorf("the first event that is taken is %s, want %s", n.Type, email.EventComplained)
+		}
+	})
+}
+
+func TestARedirectOfAnEventIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	e.refuse.Store(2)
-	c := e.catcher(t)
-	sendTo(t, c, "complained@catcher.test")
-	for _, want := range []email.Event{email.EventDelivered, email.EventComplained} {
-		if n := e.next(t); n.Event != want {
-			t.Errorf("event = %s, want %s", n.Event, want)
+	var redirected, followed atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/elsewhere":
+			followed.Add(1)
+		case redirected.Add(1) == 1:
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		default:
+			e.ServeHTTP(w, r)
 		}
+	}))
+	t.Cleanup(server.Close)
+	e.url = server.URL
+	sendTo(t, e.catcher(t), "delivered@catcher.test")
+	if n := e.next(t); n.Event != email.EventDelivered || followed.Load() != 0 {
+		t.Errorf("got %s, and the redirect followed %d times, want %s once it is sent again, and never", n.Event, followed.Load(), email.EventDelivered)
 	}
 }
 
 func TestNoMoreThanTenThousandEventsWait(t *testing.T) {
-	t.Parallel()
-	var log strings.Builder // read once everything is written
-	c, err := catchermail.New(catchermail.Options{Name: "catcher", Path: t.TempDir(), Keep: 10, Events: &catchermail.EventOptions{
-		Endpoint: func() string { return "" }, Secret: secret, Clock: clock.System{}, IDs: ids.UUIDs{},
-		Log: slog.New(slog.NewTextHandler(&log, nil)),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var to []string
-	for i := range 3_340 { // three events for each
-		to = append(to, fmt.Sprintf("clicked+%d@catcher.test", i))
-	}
-	sendTo(t, c, to...)
-	if n := strings.Count(log.String(), "catcher drops an event"); n != 20 {
-		t.Errorf("%d of 10,020 events are dropped, want 20", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var log testlog.Buffer
+		c, err := catchermail.New(catchermail.Options{Name: "catcher", Path: t.TempDir(), Keep: 10, Events: &catchermail.EventOptions{
+			Endpoint: func() string { return "" }, Secret: secret, Clock: clock.System{}, IDs: ids.UUIDs{},
+			Log: slog.New(slog.NewTextHandler(&log, nil)),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropped := func(want int, when string) {
+			t.Helper()
+			if n := strings.Count(log.String(), "catcher drops an event"); n != want {
+				t.Errorf("%d of 10,020 events are dropped %s, want %d", n, when, want)
+			}
+		}
+		var to []string
+		for i := range 3_340 { // three events for each
+			to = append(to, fmt.Sprintf("clicked+%d@catcher.test", i))
+		}
+		sendTo(t, c, to...)
+		dropped(20, "at once")
+		<-time.After(10_000 * 400 * time.Second) // each of the others waits 396 s in all
+		dropped(10_020, "in the end")
+	})
 }
 
 func TestAnEventThatCannotBeRead(t *testing.T) {

@@ -64,6 +64,16 @@ func isText(s string) bool {
 	})
 }
 
+// Marks returns those of the labels that hold a mark, also in hexadecimal.
+func Marks(all map[string]string) map[string]string {
+	marks := maps.Clone(all)
+	maps.DeleteFunc(marks, func(name, _ string) bool {
+		name = strings.TrimSuffix(name, inHex)
+		return name != email.IDVariable && name != email.TenantVariable && name != email.AttemptVariable
+	})
+	return marks
+}
+
 // Mark returns the value of a mark, which may be in hexadecimal, among labels by name.
 func Mark(all map[string]string, name string) string {
 	if raw, err := hex.DecodeString(all[name+inHex]); err == nil && len(raw) > 0 {

@@ -13,31 +13,31 @@ import (
 	"patchbay/core/webhook"
 )
 
-// object is the part of an event that is used here. The types of the library include
+// object is the part of an event that is used here, and stored. The types of the library include
 // everything, and fail if any part has changed.
 type object struct {
 	Event     string  `json:"event"`
-	Recipient string  `json:"recipient"`
-	Timestamp float64 `json:"timestamp"`
-	Severity  string  `json:"severity"` // of a failed event: permanent or temporary
-	Reason    string  `json:"reason"`   // of a failed event: a word, such as suppress-bounce
+	Recipient string  `json:"recipient,omitzero"`
+	Timestamp float64 `json:"timestamp,omitzero"`
+	Severity  string  `json:"severity,omitzero"` // of a failed event: permanent or temporary
+	Reason    string  `json:"reason,omitzero"`   // of a failed event: a word, such as suppress-bounce
 	Status    struct {
-		Code         text `json:"code"`
-		EnhancedCode text `json:"enhanced-code"`
-		BounceCode   text `json:"bounce-code"` // enhanced, of a mail that came back
-		Message      text `json:"message"`
-		Description  text `json:"description"`
-	} `json:"delivery-status"`
+		Code         text `json:"code,omitzero"`
+		EnhancedCode text `json:"enhanced-code,omitzero"`
+		BounceCode   text `json:"bounce-code,omitzero"` // enhanced, of a mail that came back
+		Message      text `json:"message,omitzero"`
+		Description  text `json:"description,omitzero"`
+	} `json:"delivery-status,omitzero"`
 	Reject struct {
-		Reason      string `json:"reason"`
-		Description string `json:"description"`
-	} `json:"reject"`
+		Reason      string `json:"reason,omitzero"`
+		Description string `json:"description,omitzero"`
+	} `json:"reject,omitzero"`
 	Message struct {
 		Headers struct {
-			MessageID string `json:"message-id"`
-		} `json:"headers"`
-	} `json:"message"`
-	Variables jsontext.Value `json:"user-variables"`
+			MessageID string `json:"message-id,omitzero"`
+		} `json:"headers,omitzero"`
+	} `json:"message,omitzero"`
+	Variables jsontext.Value `json:"user-variables,omitzero"`
 }
 
 // unmarshal is case-sensitive and refuses duplicate members, so that variables set by a
@@ -48,9 +48,9 @@ func unmarshal(raw []byte, into any) error {
 
 // marks are the marks of a message among its variables.
 type marks struct {
-	Message text `json:"patchbay_message"`
-	Tenant  text `json:"patchbay_tenant"`
-	Attempt text `json:"patchbay_attempt"`
+	Message text `json:"patchbay_message,omitzero"`
+	Tenant  text `json:"patchbay_tenant,omitzero"`
+	Attempt text `json:"patchbay_attempt,omitzero"`
 }
 
 // text is a string, or a value that Mailgun has converted to a number.
@@ -74,19 +74,49 @@ var names = map[string]email.Event{
 	"unsubscribed": email.EventUnsubscribed,
 }
 
+// read decodes an event. Marks that cannot be read are none, in an event that says nothing about a message.
+func read(raw []byte) (o object, m marks, err error) {
+	if err := unmarshal(raw, &o); err != nil {
+		return o, m, err
+	}
+	if o.Variables.Kind() == '{' { // without variables it is an empty list
+		if err := unmarshal(o.Variables, &m); err != nil {
+			if _, known := o.name(); known {
+				return o, m, err
+			}
+			m = marks{}
+		}
+	}
+	return o, m, nil
+}
+
+// unreadable is stored of an event that cannot be read, whose type is known: it is refused when it is applied.
+const unreadable = "[]"
+
+// kept returns what is stored of an event: what Notification uses. Mailgun's own has the subject and the other
+// recipients.
+func kept(raw []byte) []byte {
+	o, m, err := read(raw)
+	if err != nil {
+		return []byte(unreadable)
+	}
+	if o.Variables, err = json.Marshal(m); err != nil {
+		return []byte(unreadable)
+	}
+	short, err := json.Marshal(o)
+	if err != nil {
+		return []byte(unreadable)
+	}
+	return short
+}
+
 // Notification implements ports.MailReader.
 func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
-	var o object
-	if err := unmarshal(e.Object, &o); err != nil {
+	o, m, err := read(e.Object)
+	if err != nil {
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	name, ok := o.name()
-	var m marks
-	if o.Variables.Kind() == '{' { // without variables it is an empty list
-		if err := unmarshal(o.Variables, &m); err != nil && ok {
-			return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
-		}
-	}
 	if !ok {
 		return email.Notification{Tenant: string(m.Tenant), Message: string(m.Message), Recipient: o.Recipient}, false, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"time"
 
@@ -100,7 +99,7 @@ func parse(provider string, p mailgun.WebhookPayload) (webhook.Event, error) {
 	}
 	return webhook.Event{
 		Provider: provider, ID: e.ID, Type: e.Event, Created: timeOf(e.Timestamp).Truncate(time.Second),
-		Object: slices.Clone(json.RawMessage(p.EventData)), Token: p.Signature.Token,
+		Object: kept(p.EventData), Token: p.Signature.Token,
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package mailgunmail_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -182,6 +183,33 @@ func TestTheMarksOfAnUnknownTypeThatCannotBeRead(t *testing.T) {
 	} {
 		if _, ok, err := hook.Notification(webhook.Event{Object: []byte(object)}); ok || err != nil {
 			t.Errorf("%s: %t, %v, want nothing, and no error", object, ok, err)
+		}
+	}
+}
+
+// A message that is not kept must not be found in its events.
+func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
+	type object = mailgunsim.Event
+	headers := object{"subject": "canary", "to": "canary@example.com", "message-id": "ref@mg.example.com"}
+	for name, c := range map[string]struct {
+		data  object
+		known bool // whether it can be applied
+	}{
+		"an unknown type":           {object{"event": "stored", "recipient": "ada@example.com", "storage": object{"url": "canary"}}, true},
+		"a form that is not known":  {object{"event": "delivered", "recipient": object{"address": "canary@example.com"}}, false},
+		"marks that cannot be read": {object{"event": "opened", "user-variables": object{"order": "canary", "patchbay_tenant": []string{}}, "recipient": 7}, false},
+		"a delivery":                {object{"event": "delivered", "recipient": "ada@example.com", "user-variables": object{"order": "canary", "patchbay_message": "msg_1"}}, true},
+	} {
+		c.data["timestamp"], c.data["id"], c.data["message"] = now.Unix(), "e", object{"headers": headers, "recipients": []string{"canary@example.com"}}
+		events, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("key", now), c.data), none)
+		if err != nil || len(events) != 1 || strings.Contains(string(events[0].Object), "canary") {
+			t.Errorf("%s: stored %s, %v, want one event without canary", name, events, err)
+			continue
+		}
+		if _, _, err := hook.Notification(events[0]); err == nil != c.known {
+			t.Errorf("%s: applied with %v, want it refused: %t", name, err, !c.known)
 		}
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"patchbay/core/webhook"
 )
 
-// happening is an event as Resend sends it.
+// happening is an event as Resend sends it, and as it is stored: of one that is not understood, the type and
+// the marks.
 type happening struct {
 	Type      string `json:"type"`
 	CreatedAt string `json:"created_at"` // RFC 3339
@@ -74,11 +75,13 @@ func parse(provider string, d delivery, body []byte) ([]webhook.Event, error) {
 	if err := json.Unmarshal(body, &kind); err != nil || kind.Type == "" {
 		return nil, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
-	event := webhook.Event{Provider: provider, ID: d.id, Type: kind.Type, Created: d.at, Object: slices.Clone(json.RawMessage(body))}
+	event := webhook.Event{Provider: provider, ID: d.id, Type: kind.Type, Created: d.at}
 	var h happening
 	if err := json.Unmarshal(body, &h); err != nil || names[h.Type] == "" {
-		return []webhook.Event{event}, nil // one that cannot be read is refused when it is applied
+		event.Object, err = json.Marshal(happening{Type: kind.Type, Data: data{Tags: marksIn(body)}})
+		return []webhook.Event{event}, err // one that cannot be read has no recipient, and is refused when it is applied
 	}
+	h.Data.Tags = labels.Marks(h.Data.Tags)
 	at := h.at(d.at)
 	h.CreatedAt = at.Format(time.RFC3339Nano)
 	recipients := h.Data.To
@@ -134,14 +137,12 @@ var causes = map[string]email.Cause{
 
 // Notification implements ports.MailReader.
 func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
-	var of struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(e.Object, &of); err == nil && names[of.Type] == "" {
-		return marked(e.Object), false, nil
-	}
 	var o happening
-	if err := json.Unmarshal(e.Object, &o); err != nil || len(o.Data.To) != 1 {
+	err := json.Unmarshal(e.Object, &o)
+	switch {
+	case err == nil && names[o.Type] == "":
+		return email.Notification{Message: labels.Mark(o.Data.Tags, email.IDVariable), Tenant: labels.Mark(o.Data.Tags, email.TenantVariable)}, false, nil
+	case err != nil || len(o.Data.To) != 1:
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	n := email.Notification{
@@ -160,17 +161,18 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	return n, true, nil
 }
 
-// marked returns the marks in an event of an unknown type, as far as it has them where others have them.
-func marked(object []byte) email.Notification {
+// marksIn returns the marks in an event that cannot be read, or is of an unknown type, as far as it has them
+// where others have them.
+func marksIn(body []byte) map[string]string {
 	var o struct {
 		Data struct {
 			Tags tags `json:"tags"`
 		} `json:"data"`
 	}
-	if json.Unmarshal(object, &o) != nil {
-		return email.Notification{}
+	if json.Unmarshal(body, &o) != nil {
+		return nil
 	}
-	return email.Notification{Message: labels.Mark(o.Data.Tags, email.IDVariable), Tenant: labels.Mark(o.Data.Tags, email.TenantVariable)}
+	return labels.Marks(o.Data.Tags)
 }
 
 // address returns the address of a recipient, which may be written with a name. A local part that needs

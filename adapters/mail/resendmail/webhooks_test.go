@@ -2,6 +2,7 @@ package resendmail_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"patchbay/adapters/simulators/resendsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/webhook"
 	"patchbay/tests/contract/webhooktest"
 )
 
@@ -289,13 +289,34 @@ func TestTheMarksOfAMessage(t *testing.T) {
 func TestAnUnknownTypeNamesItsMessage(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
-	for object, want := range map[string]string{
+	for text, want := range map[string]string{
 		`{"type":"email.scheduled","data":{"to":["a@b.c"],"tags":{"patchbay_message":"msg_1","patchbay_tenant":"acme"}}}`: "acme msg_1",
 		`{"type":"email.scheduled","data":{"tags":7}}`:                                                                    " ", `{"type":"domain.created","data":"x"}`: " ",
 	} {
-		n, ok, err := hook.Notification(webhook.Event{Object: []byte(object)})
+		events, err := hook.Verify(t.Context(), []byte(text), getter(signed(t, secretNew, "msg_2", []byte(text), now)))
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%s: %+v, %v, want one event", text, events, err)
+		}
+		n, ok, err := hook.Notification(events[0])
 		if ok || err != nil || n.Tenant+" "+n.Message != want {
-			t.Errorf("%s: %+v, %t, %v, want nothing but the marks %q", object, n, ok, err, want)
+			t.Errorf("%s: %+v, %t, %v, want nothing but the marks %q", text, n, ok, err, want)
+		}
+	}
+}
+
+// A message that is not kept must not be found in its events.
+func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
+	for name, body := range map[string]string{
+		"an unknown type":          `{"type":"email.scheduled","data":{"subject":"canary","to":["canary@example.com"],"tags":{"patchbay_message":"msg_1","order":"canary"}}}`,
+		"a form that is not known": `{"type":"email.bounced","data":{"subject":"canary","to":"canary@example.com","tags":{"order":"canary"}}}`,
+		"about no message":         `{"type":"contact.created","data":{"email":"canary@example.com","first_name":"canary"}}`,
+		"a delivery":               `{"type":"email.delivered","data":{"subject":"canary","from":"canary@example.com","to":["ada@example.com"],"tags":{"order":"canary"}}}`,
+	} {
+		events, err := hook.Verify(t.Context(), []byte(body), getter(signed(t, secretNew, "msg_2", []byte(body), now)))
+		if err != nil || len(events) != 1 || strings.Contains(string(events[0].Object), "canary") {
+			t.Errorf("%s: stored %s, %v, want one event without canary", name, events, err)
 		}
 	}
 }

@@ -14,24 +14,24 @@ import (
 	"patchbay/core/webhook"
 )
 
-// object is the part of an event that is used here. The marks of a message are members of
+// object is the part of an event that is used here, and stored. The marks of a message are members of
 // the same object.
 type object struct {
 	Event     string         `json:"event"`
-	Email     string         `json:"email"`
-	Timestamp int64          `json:"timestamp"`
-	MessageID string         `json:"sg_message_id"` // X-Message-Id, a dot, and the sending server
-	Try       jsontext.Value `json:"attempt"`       // of a deferred event, the number of the attempt
-	URL       string         `json:"url"`           // that was clicked
-	Status    string         `json:"status"`        // of SMTP: 5.1.1
-	Reason    string         `json:"reason"`        // of a bounced or dropped event
-	Response  string         `json:"response"`      // of the recipient's server
-	Type      string         `json:"type"`          // of a bounced event: bounce or blocked
-	Class     string         `json:"bounce_classification"`
+	Email     string         `json:"email,omitzero"`
+	Timestamp int64          `json:"timestamp,omitzero"`
+	MessageID string         `json:"sg_message_id,omitzero"` // X-Message-Id, a dot, and the sending server
+	Try       jsontext.Value `json:"attempt,omitzero"`       // of a deferred event, the number of the attempt
+	URL       string         `json:"url,omitzero"`           // that was clicked
+	Status    string         `json:"status,omitzero"`        // of SMTP: 5.1.1
+	Reason    string         `json:"reason,omitzero"`        // of a bounced or dropped event
+	Response  string         `json:"response,omitzero"`      // of the recipient's server
+	Type      string         `json:"type,omitzero"`          // of a bounced event: bounce or blocked
+	Class     string         `json:"bounce_classification,omitzero"`
 
-	Message string `json:"patchbay_message"`
-	Tenant  string `json:"patchbay_tenant"`
-	Attempt string `json:"patchbay_attempt"`
+	Message string `json:"patchbay_message,omitzero"`
+	Tenant  string `json:"patchbay_tenant,omitzero"`
+	Attempt string `json:"patchbay_attempt,omitzero"`
 }
 
 // read decodes an event. It is case-sensitive and refuses duplicate members, so that
@@ -43,6 +43,16 @@ func read(raw []byte) (o object, ok bool) {
 		return object{}, false
 	}
 	return o, true
+}
+
+// kept returns what is stored of an event: what Notification uses. Of one that cannot be read that is nothing.
+func (o object) kept() []byte {
+	o.Try, o.URL = nil, ""
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return []byte("{}")
+	}
+	return raw
 }
 
 // lastSecond is the end of the year 9999, the last time in RFC 3339.

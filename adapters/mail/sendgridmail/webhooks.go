@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,7 +137,7 @@ func parse(provider string, body []byte) ([]webhook.Event, error) {
 		}
 		seen[id] = true
 		events = append(events, webhook.Event{
-			Provider: provider, ID: id, Type: o.Event, Created: time.Unix(o.Timestamp, 0).UTC(), Object: slices.Clone(raw),
+			Provider: provider, ID: id, Type: o.Event, Created: time.Unix(o.Timestamp, 0).UTC(), Object: o.kept(),
 		})
 	}
 	return events, nil

@@ -255,6 +255,22 @@ func TestWhatAnEventTells(t *testing.T) {
 	}
 }
 
+// A message that is not kept must not be found in its events.
+func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"an unknown type":          `[{"event":"teleported","email":"ada@example.com","timestamp":1700000000,"patchbay_message":"msg_1","order":"canary","subject":"canary"}]`,
+		"a form that is not known": `[{"event":"open","email":["canary@example.com"],"timestamp":1700000000,"order":"canary"}]`,
+		"no object":                `["canary"]`,
+		"a click":                  `[{"event":"click","email":"ada@example.com","timestamp":1700000000,"url":"https://example.com/canary","useragent":"canary","order":"canary"}]`,
+	} {
+		_, events := read(t, []byte(body))
+		if len(events) != 1 || strings.Contains(string(events[0].Object), "canary") {
+			t.Errorf("%s: stored %s, want one event without canary", name, events)
+		}
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	f.Add([]byte(officialBody), officialSignature, officialTimestamp)
 	f.Add([]byte("[]"), "MAYCAQECAQE=", "1600112502")

@@ -6,11 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 
-	"patchbay/core/email"
+	"patchbay/adapters/mail/labels"
 	"patchbay/core/webhook"
 )
 
@@ -79,7 +78,7 @@ type recipient struct {
 }
 
 // happening is an event about one recipient, as it is stored: without headers, addresses of others, and
-// whatever else SES tells.
+// whatever else SES tells. One that is not understood has its type and its marks.
 type happening struct {
 	Type      string            `json:"eventType"`
 	At        time.Time         `json:"timestamp"`
@@ -109,11 +108,12 @@ func parse(provider string, e envelope, at time.Time) ([]webhook.Event, error) {
 		return nil, errPayload
 	}
 	event := webhook.Event{
-		Provider: provider, ID: e.MessageID, Type: cmp.Or(kind.EventType, kind.NotificationType), Created: at.Truncate(time.Second), Object: json.RawMessage(e.Message),
+		Provider: provider, ID: e.MessageID, Type: cmp.Or(kind.EventType, kind.NotificationType), Created: at.Truncate(time.Second),
 	}
 	var p published
 	if err := json.Unmarshal([]byte(e.Message), &p); err != nil || names[event.Type] == "" {
-		return []webhook.Event{event}, nil // one that cannot be read is refused when it is applied
+		event.Object, err = json.Marshal(happening{Type: event.Type, Tags: marksIn(e.Message)})
+		return []webhook.Event{event}, err // one that cannot be read has no reference, and is refused when it is applied
 	}
 	var events []webhook.Event
 	for _, one := range p.happenings(event.Type) {
@@ -141,7 +141,7 @@ func (h happening) id(p published) string {
 
 // happenings returns what an event says of each recipient that it is about.
 func (p published) happenings(kind string) (all []happening) {
-	base := happening{Type: kind, Reference: p.Mail.MessageID, Tags: p.marks()}
+	base := happening{Type: kind, Reference: p.Mail.MessageID, Tags: marks(p.Mail.Tags)}
 	add := func(base happening, at time.Time, of ...recipient) {
 		for _, r := range of {
 			h := base
@@ -201,21 +201,29 @@ func recipients(addresses []string) (all []recipient) {
 	return all
 }
 
+// marksIn returns the marks in an event that cannot be read, or is of an unknown type, as far as it has them
+// where others have them.
+func marksIn(message string) map[string]string {
+	var o struct {
+		Mail struct {
+			Tags map[string][]string `json:"tags"`
+		} `json:"mail"`
+	}
+	if json.Unmarshal([]byte(message), &o) != nil {
+		return nil
+	}
+	return marks(o.Mail.Tags)
+}
+
 // marks returns those tags that Patchbay recognizes the message by.
-func (p published) marks() map[string]string {
+func marks(tags map[string][]string) map[string]string {
 	all := map[string]string{}
-	for name, values := range p.Mail.Tags {
-		if isMark(name) && len(values) > 0 {
+	for name, values := range tags {
+		if len(values) > 0 {
 			all[name] = values[0]
 		}
 	}
-	return all
-}
-
-func isMark(name string) bool {
-	return slices.ContainsFunc([]string{email.IDVariable, email.TenantVariable, email.AttemptVariable}, func(mark string) bool {
-		return strings.HasPrefix(name, mark)
-	})
+	return labels.Marks(all)
 }
 
 // address returns the address of a recipient, which may be written with a name. A local part that needs

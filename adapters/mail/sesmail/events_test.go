@@ -151,11 +151,22 @@ func TestAnEventAboutSomebody(t *testing.T) {
 	}
 }
 
-// Of an event nothing is stored but what is used.
-func TestWhatIsStoredOfAnEvent(t *testing.T) {
+// A message that is not kept must not be found in its events.
+func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
 	t.Parallel()
 	m := about
 	m.To = []string{"ada@example.com", "eve@example.com"}
+	for name, text := range map[string]string{
+		"an unknown type":          `{"eventType":"Seen","mail":{"destination":["eve@example.com"],"tags":{"order":["17"]},"commonHeaders":{"subject":"Order 17"}}}`,
+		"a form that is not known": `{"eventType":"Bounce","mail":{"destination":"eve@example.com","commonHeaders":{"subject":"Order 17"}}}`,
+	} {
+		_, events := told(t, "1", text)
+		for _, private := range []string{"eve@", "Order 17", `"order"`} {
+			if strings.Contains(string(events[0].Object), private) {
+				t.Errorf("%s: stored %s, want it without %s", name, events[0].Object, private)
+			}
+		}
+	}
 	_, events := told(t, "1", sessim.EventOf(m, "Delivery", []string{"ada@example.com"}, now, more{"smtpResponse": "250 ok", "remoteMtaIp": "192.0.2.1"}))
 	for _, private := range []string{"eve@", "Order 17", "192.0.2.1", `"order"`} {
 		if strings.Contains(string(events[0].Object), private) {

@@ -41,39 +41,21 @@ var reports = []string{"not-spam", "auth-failure"}
 
 // Notification implements ports.MailReader.
 func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
-	if names[e.Type] == "" {
-		return marked(e.Object), false, nil
-	}
 	var o happening
-	if err := json.Unmarshal(e.Object, &o); err != nil || o.Reference == "" {
+	if err := json.Unmarshal(e.Object, &o); err != nil || o.Reference == "" && names[e.Type] != "" {
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	n := email.Notification{
 		Message: labels.Mark(o.Tags, email.IDVariable), Attempt: labels.Mark(o.Tags, email.AttemptVariable), Tenant: labels.Mark(o.Tags, email.TenantVariable),
 		Reference: o.Reference, Recipient: o.Recipient, At: o.At,
 	}
-	n.Event, n.Cause = o.event()
+	if n.Event, n.Cause = o.event(); names[e.Type] == "" {
+		return email.Notification{Message: n.Message, Tenant: n.Tenant}, false, nil
+	}
 	if n.Event == email.EventBounced || n.Event == email.EventRejected || n.Event == email.EventDeferred {
 		n.Code, n.Reason = o.reason()
 	}
 	return n, n.Event != "", nil
-}
-
-// marked returns the marks in an event of an unknown type, as far as it has them where others have them.
-// Such an event is stored as SES published it.
-func marked(object []byte) email.Notification {
-	var o struct {
-		Mail struct {
-			Tags map[string][]string `json:"tags"`
-		} `json:"mail"`
-	}
-	if json.Unmarshal(object, &o) != nil {
-		return email.Notification{}
-	}
-	p := published{}
-	p.Mail.Tags = o.Mail.Tags
-	all := p.marks()
-	return email.Notification{Message: labels.Mark(all, email.IDVariable), Tenant: labels.Mark(all, email.TenantVariable)}
 }
 
 // event returns what happened, "" if it is nothing that is told, and why.

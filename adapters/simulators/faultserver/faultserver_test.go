@@ -24,12 +24,16 @@ func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "%d %s", c.served.Add(1), body)
 }
 
+// client has a connection for each request: one that is kept may be closed just while it is used again, and
+// then the error is another one.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func post(ctx context.Context, url string) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("hello"))
 	if err != nil {
 		return 0, "", err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}
@@ -46,7 +50,7 @@ func TestABodyInChunksIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +97,7 @@ func TestAFaultAppliesToTheNextRequestOnly(t *testing.T) {
 			s := faultserver.Start(t, h)
 			s.Inject(c.fault)
 			if status, body, err := post(t.Context(), s.URL()); !c.check(status, body, err) || h.served.Load() != c.served {
-				t.Errorf("%d %q %v, served %d", status, body, err, h.served.Load())
+				t.Errorf("got %d %q %v, served %d, want what the fault says, served %d", status, body, err, h.served.Load(), c.served)
 			}
 			if status, body, err := post(t.Context(), s.URL()); status != 200 || body != fmt.Sprintf("%d hello", c.served+1) || err != nil {
 				t.Errorf("the next: got %d %q %v, want 200, %v", status, body, err, fmt.Sprintf("%d hello", c.served+1))

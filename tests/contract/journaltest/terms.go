@@ -268,7 +268,7 @@ func termsBounded(t *testing.T, j ports.Journal) {
 // termsTogether saves records at once, since a store may write them with one statement.
 func termsTogether(t *testing.T, j ports.Journal) {
 	for round := range 2 {
-		done := make(chan error)
+		done := make(chan error, 40)
 		for i := range 40 {
 			go func() {
 				r := ofTerms(fmt.Sprintf("r%02d", i), "all", fmt.Sprint("own", i))
