@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -212,4 +213,30 @@ func TestSimulateMailgun(t *testing.T) {
 		t.Errorf("what it delivered: %d %s", status, answer)
 	}
 	s.end(t)
+}
+
+// A configuration can be written before the simulator starts.
+func TestWhatASimulatorPrintsCanBeChosen(t *testing.T) {
+	t.Parallel()
+	for provider, chosen := range map[string]map[string]string{
+		"stripe":   {"account": "acct_demo", "secret_key": "sk_test_demo"},
+		"sendgrid": {"api_key": "SG.demo"},
+		"mailgun":  {"domain": "mg.shop.example", "api_key": "key-demo"},
+		"resend":   {"api_key": "re_demo"},
+		"ses":      {"region": "eu-central-1", "access_key_id": "AKIADEMO", "secret_access_key": "demo"},
+	} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			args := []string{provider}
+			for name, value := range chosen {
+				args = append(args, "--"+strings.ReplaceAll(name, "_", "-"), value)
+			}
+			s := simulates(t, 1+len(chosen), args...)
+			delete(s.known, "base_url")
+			if !maps.Equal(s.known, chosen) {
+				t.Errorf("it printed %v, want %v", s.known, chosen)
+			}
+			s.end(t)
+		})
+	}
 }

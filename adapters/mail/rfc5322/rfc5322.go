@@ -86,6 +86,23 @@ func ASCII(email string) (string, error) {
 	return local + "@" + domain, nil
 }
 
+// Unicode returns an address with its domain in the scripts that people read (RFC 5891). It returns Invalid
+// for an address that is not valid, or whose domain has no such form.
+func Unicode(email string) (string, error) {
+	local, domain, ok := cut(email)
+	if !ok {
+		return "", fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
+	}
+	if !strings.Contains(strings.ToLower(domain), "xn--") {
+		return email, nil
+	}
+	domain, err := idna.Lookup.ToUnicode(domain)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "invalid_address", "the domain of an address is not one")
+	}
+	return local + "@" + domain, nil
+}
+
 // Recipients returns the addresses of all recipients of the message, including bcc, each
 // once and in the form of ASCII. It returns Invalid for an address that is not valid.
 func Recipients(m email.Message) ([]string, error) {

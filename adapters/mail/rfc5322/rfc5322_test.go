@@ -92,6 +92,20 @@ func TestASCII(t *testing.T) {
 	}
 }
 
+func TestUnicode(t *testing.T) {
+	t.Parallel()
+	for email, want := range map[string]string{
+		"ada@example.com": "ada@example.com", "Ada@XN--bcher-kva.example": "Ada@bücher.example", "ada@xn--r8jz45g.xn--zckzah": "ada@例え.テスト",
+		"ada@bücher.example": "ada@bücher.example", `"a@xn--b"@Example.com`: `"a@xn--b"@Example.com`, "ada@a_b.example": "ada@a_b.example",
+		"ada": "", "ada@xn--\u0301.example": "", "ada@xn--a.example": "",
+	} {
+		got, err := rfc5322.Unicode(email)
+		if got != want || (want == "") != fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %q, %v, want %q", email, got, err, want)
+		}
+	}
+}
+
 // written returns the message as Write writes it.
 func written(t *testing.T, m email.Message) string {
 	t.Helper()
