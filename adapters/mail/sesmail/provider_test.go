@@ -28,6 +28,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		"what is no name of a template":    {func(s *sesmail.Settings) { s.Templates = map[string]string{"a": "b c"} }, "templates.a", "must be the name of a template at SES: letters, digits, _ and -"},
 		"a topic":                          {func(s *sesmail.Settings) { s.WebhookTopics = []string{"arn:aws:sns:eu-west-1:123456789012:ses-events"} }, "", ""},
 		"what is no topic":                 {func(s *sesmail.Settings) { s.WebhookTopics = []string{"ses-events"} }, "webhook_topics[0]", "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"},
+		"a FIFO topic":                     {func(s *sesmail.Settings) { s.WebhookTopics = []string{"arn:aws:sns:eu-west-1:123456789012:ses.fifo"} }, "webhook_topics[0]", "must be a standard topic: SES does not publish to a FIFO topic"},
 		"what is no setting of tracking":   {func(s *sesmail.Settings) { s.Tracking = "no" }, "tracking", "must be on or off, as the configuration set does"},
 		"what is no address":               {func(s *sesmail.Settings) { s.BaseURL = "email.example.com" }, "base_url", "must be an https URL, such as https://api.example.com"},
 		"an address that is not encrypted": {func(s *sesmail.Settings) { s.BaseURL = "http://email.example.com" }, "base_url", "must be an https URL, such as https://api.example.com"},

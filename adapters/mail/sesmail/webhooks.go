@@ -74,7 +74,9 @@ func newHook(clock ports.Clock, get fetch, accounts ...provider.Account) (*Hook,
 	return h, nil
 }
 
-var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
+// topicARN is the form of a standard topic. SES publishes to no other, and SNS posts the messages of no other
+// to a URL.
+var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 
 // regionOf returns the region of a topic.
 func regionOf(arn string) (region string, ok bool) {

@@ -34,7 +34,7 @@ var _ ports.Mailer = (*Mailer)(nil)
 // Provider registers the type smtp. SMTP has no webhooks.
 var Provider = provider.Mail{
 	Type: setting.Type{Name: "smtp", Settings: func() any {
-		return &Settings{Port: 587, Security: startTLS, Auth: auto, Tracking: string(email.TrackingOff)}
+		return &Settings{Port: 587, Security: startTLS, Auth: auto}
 	}},
 	New: func(e provider.Environment) (ports.Mailer, error) { return New(e) },
 }
