@@ -50,6 +50,10 @@ var (
 		Kind: fault.Refused, Code: "template_unknown",
 		Message: "the provider does not store the template of this message",
 	}
+	Attachment = Meaning{
+		Kind: fault.Refused, Code: "attachment_refused", Permanent: true,
+		Message: "the provider refuses an attachment of this message",
+	}
 	// Unclear is a refusal in words that are not in the table.
 	Unclear = Meaning{Kind: fault.Refused, Code: "provider_refused", Message: "the provider does not let the gateway send this"}
 
@@ -176,3 +180,14 @@ func truncate(text string, most int) string {
 	}
 	return string(runes[:most-1]) + "…"
 }
+
+var (
+	enhancedCode = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
+	replyCode    = regexp.MustCompile(`\b[245]\d\d\b`)
+)
+
+// EnhancedCode returns the first enhanced status code (RFC 3463) in the words of a server, "" if there is none.
+func EnhancedCode(words string) string { return enhancedCode.FindString(words) }
+
+// ReplyCode returns the first reply code of SMTP in the words of a server, "" if there is none.
+func ReplyCode(words string) string { return replyCode.FindString(words) }

@@ -52,9 +52,9 @@ func (s *Settings) Check() (path, text string) {
 	case !regionName.MatchString(s.Region):
 		return "region", "must be a region, such as eu-west-1"
 	case s.AccessKeyID == "":
-		return "access_key_id", "must be written"
+		return "access_key_id", "is required"
 	case s.SecretAccessKey.Reveal() == "":
-		return "secret_access_key", "must be written"
+		return "secret_access_key", "is required"
 	case s.ConfigurationSet != "" && !setName.MatchString(s.ConfigurationSet):
 		return "configuration_set", "must be the name of a configuration set: letters, digits, _ and -"
 	case s.FromARN != "" && !identity.MatchString(s.FromARN):

@@ -102,7 +102,7 @@ func (h *Hook) CheckHeaders(get func(string) string) error {
 		}
 	}
 	if get(headerRaw) == "true" {
-		return badSignature("raw message delivery has no signature; turn it off for this subscription")
+		return provider.BadSignature("raw message delivery has no signature; turn it off for this subscription")
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (h *Hook) Verify(ctx context.Context, body []byte, get func(string) string)
 	}
 	var e envelope
 	if json.Unmarshal(body, &e) != nil {
-		return nil, badSignature("the body is not a delivery of SNS")
+		return nil, provider.BadSignature("the body is not a delivery of SNS")
 	}
 	t, known := h.topics[e.TopicARN]
 	if !known {
@@ -145,20 +145,20 @@ func (h *Hook) Verify(ctx context.Context, body []byte, get func(string) string)
 	}
 	at, err := time.Parse(time.RFC3339Nano, e.Timestamp)
 	if err != nil {
-		return nil, badSignature("the delivery has no time")
+		return nil, provider.BadSignature("the delivery has no time")
 	}
 	if age := h.clock.Now().Sub(at); age > Tolerance || age < -Ahead {
-		return nil, badSignature("the time of the delivery is too far from ours")
+		return nil, provider.BadSignature("the time of the delivery is too far from ours")
 	}
 	if !t.hasCertificate(e.SigningCertURL) {
-		return nil, badSignature("the certificate is not at SNS in the region of the topic")
+		return nil, provider.BadSignature("the certificate is not at SNS in the region of the topic")
 	}
 	key, err := h.certificates[t.host].key(ctx, e.SigningCertURL)
 	if err != nil {
 		return nil, err
 	}
 	if !e.signedWith(key) {
-		return nil, badSignature("no signature fits")
+		return nil, provider.BadSignature("no signature matches")
 	}
 	switch e.Type {
 	case typeNotification:
@@ -203,6 +203,4 @@ func (t topic) at(text string) (u *url.URL, ok bool) {
 	return u, ok
 }
 
-var errTopic = badSignature("no account has this topic")
-
-func badSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
+var errTopic = provider.BadSignature("no account has this topic")

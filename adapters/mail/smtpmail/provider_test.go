@@ -25,7 +25,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		path, text string // nothing where it is right
 	}{
 		"the defaults and a host":     {func(*smtpmail.Settings) {}, "", ""},
-		"no host":                     {func(s *smtpmail.Settings) { s.Host = "" }, "host", "must be written"},
+		"no host":                     {func(s *smtpmail.Settings) { s.Host = "" }, "host", "is required"},
 		"a URL as the host":           {func(s *smtpmail.Settings) { s.Host = "smtp://smtp.example.com" }, "host", "must be a host alone, such as smtp.example.com"},
 		"a host with a port":          {func(s *smtpmail.Settings) { s.Host = "smtp.example.com:587" }, "host", "must be a host alone, such as smtp.example.com"},
 		"an IPv6 address":             {func(s *smtpmail.Settings) { s.Host = "2001:db8::1" }, "", ""},

@@ -63,7 +63,7 @@ const (
 func (s *Settings) Check() (path, text string) {
 	switch {
 	case s.Host == "":
-		return "host", "must be written"
+		return "host", "is required"
 	case net.ParseIP(s.Host) == nil && strings.ContainsAny(s.Host, ":/@[] \t"):
 		return "host", "must be a host alone, such as smtp.example.com"
 	case s.Port < 1 || s.Port > 65535:
