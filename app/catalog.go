@@ -69,7 +69,7 @@ func built[P any](p P, err error) (P, error) {
 // environmentFor returns what a provider is built with.
 func (s environment) environmentFor(p config.Provider) provider.Environment {
 	return provider.Environment{
-		Name: p.Name, Settings: p.Settings, Clock: s.clock, IDs: s.ids, Log: s.log, Timeout: p.Policy.Timeout, MaxConns: p.Policy.Bulkhead,
+		Name: p.Name, Settings: p.Settings, Account: s.credential(p), Clock: s.clock, IDs: s.ids, Log: s.log, Timeout: p.Policy.Timeout, MaxConns: p.Policy.Bulkhead,
 		Existing: s.existing, Journal: s.journal, Secrets: s.webhookSecrets(p), Endpoint: s.endpoint(webhookFormat(p)), Approval: s.approval, Wake: s.wake,
 	}
 }

@@ -108,16 +108,19 @@ func (h hooks) mailReaders() map[string]ports.MailReader {
 	return all
 }
 
-// routes returns the routes of all formats, whichever providers are configured: events
-// received earlier must still be applied and erased.
+// routes returns the routes of all formats, whichever providers are configured: events received earlier
+// must still be applied and erased. Those that no configured provider sends to are closed.
 func (h hooks) routes(pay *payments.Service, mail *emails.Service) map[string]webhooks.Route {
-	all := make(map[string]webhooks.Route)
+	all, open := make(map[string]webhooks.Route), make(map[string]bool)
+	for _, format := range h.formats {
+		open[format] = true
+	}
 	for format, hook := range h.payments {
-		all[format] = webhooks.Route{Verifier: hook, Apply: pay.ApplyWebhook, Subject: pay.Subject}
+		all[format] = webhooks.Route{Verifier: hook, Closed: !open[format], Apply: pay.ApplyWebhook, Subject: pay.Subject}
 	}
 	for format, hook := range h.mail {
 		all[format] = webhooks.Route{
-			Verifier: hook, Apply: mail.ApplyWebhook, Subject: mail.Subject,
+			Verifier: hook, Closed: !open[format], Apply: mail.ApplyWebhook, Subject: mail.Subject,
 			Patience: emails.EventPatience, Ignored: mail.IgnoreWebhook,
 		}
 	}

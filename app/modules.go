@@ -334,10 +334,11 @@ func newUsers(store Storage, f fallback, s environment) *users.Service {
 const setbacksKept = 30 * 24 * time.Hour
 
 // newRetention defines how long each kind of record is kept.
-func newRetention(c *config.Config, store Storage, in *webhooks.Service, s environment) *retention.Service {
+func newRetention(c *config.Config, store Storage, mail *emails.Service, in *webhooks.Service, s environment) *retention.Service {
 	rules := []retention.Rule{
 		{What: "keys of users", Age: idempotency.Kept, Purge: store.Users.Purge},
 		{What: "parts without a whole", Age: time.Hour, Purge: store.Journal.Sweep},
+		{What: "expiries of mail", Age: 48 * time.Hour, Purge: mail.PurgeExpiries},
 	}
 	if age := time.Duration(c.Storage.Retention); age > 0 {
 		rules = append(rules, retention.Rule{What: "webhooks", Age: age, Purge: in.Purge})

@@ -91,6 +91,8 @@ func openSpool(ctx context.Context, store, local ports.Journal, s environment) (
 		Kinds: map[string]spool.Kind{
 			emails.Kind:      {Same: emails.SameRequest, Anew: names.NewID, Others: names.OtherIDs, Personal: emails.Personal},
 			emails.BatchKind: {Same: emails.SameBatch, Anew: names.NewBatchID},
+			// It comes before its message.
+			emails.ExpiryKind: {Same: emails.SameExpiry},
 			webhooks.Kind: {
 				Same:     func(ports.Record, ports.Record) bool { return true }, // the id is that of the event
 				Personal: webhooks.Personal,

@@ -59,6 +59,10 @@ type Environment struct {
 	IDs      ports.IDs
 	Log      *slog.Logger
 
+	// Account is a digest, under this installation's secret, of what the settings identify the account by:
+	// see setting.Identifies. It may be stored. It is empty if they do not identify it.
+	Account string
+
 	// Timeout and MaxConns are the limits of the policy, for providers over HTTP: see HTTP.
 	Timeout  time.Duration
 	MaxConns int

@@ -38,7 +38,7 @@ func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]str
 	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
 		all := []object{}
 		for _, m := range messages() {
-			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": m.Tags, "message": string(m.Raw)}
+			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": append([]string{}, m.Tags...), "message": string(m.Raw)}
 			if t := m.Template; t != nil {
 				one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
 			}

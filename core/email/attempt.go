@@ -22,13 +22,16 @@ const (
 
 // Attempt is one attempt to send a message through one provider.
 type Attempt struct {
-	ID        string  `json:"id"`       // att_…
-	Provider  string  `json:"provider"` // empty if no provider could carry the message
-	Outcome   Outcome `json:"outcome"`
-	Reference string  `json:"reference,omitempty"` // the provider's id of the message
-	Marked    bool    `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
-	Code      string  `json:"code,omitempty"`
-	Message   string  `json:"message,omitempty"` // without addresses and secrets
+	ID       string  `json:"id"`       // att_…
+	Provider string  `json:"provider"` // empty if no provider could carry the message
+	Outcome  Outcome `json:"outcome"`
+	// Account is Features.Account of the provider when the attempt began; empty if the provider does not
+	// remember attempts, and in attempts of an earlier version.
+	Account   string `json:"account,omitempty"`
+	Reference string `json:"reference,omitempty"` // the provider's id of the message
+	Marked    bool   `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
+	Code      string `json:"code,omitempty"`
+	Message   string `json:"message,omitempty"` // without addresses and secrets
 	// Answer is the provider's response, if there was one and it did not accept the message.
 	Answer    *fault.Answer `json:"answer,omitempty"`
 	StartedAt time.Time     `json:"startedAt"`

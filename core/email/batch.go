@@ -28,9 +28,9 @@ type Batch struct {
 }
 
 // Cancels reports whether a message of the batch is canceled by its last cancellation, unless a person has
-// queued that message since.
+// queued that message since. It compares no clocks: those of two gateways differ.
 func (b Batch) Cancels(m *Message) bool {
-	return !b.CanceledAt.IsZero() && !m.Change.At.After(b.CanceledAt)
+	return !b.CanceledAt.IsZero() && !m.BatchCanceledAt.Equal(b.CanceledAt)
 }
 
 // Personalization is one copy of a message: its recipients, who see each other but no recipient of

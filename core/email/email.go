@@ -22,8 +22,8 @@ const (
 	Delivered Status = "delivered" // each recipient's server has accepted it too
 	Failed    Status = "failed"    // refused permanently, or given up after the last attempt
 	Unknown   Status = "unknown"   // not tried any more, and an attempt was ambiguous: it may have been sent
-	Canceled  Status = "canceled"
-	// Suppressed: each recipient is suppressed, so that no provider was asked.
+	Canceled  Status = "canceled"  // by a person, whatever its attempts: one that was ambiguous may have sent it
+	// Suppressed: each recipient is suppressed, and the message was certainly not sent.
 	Suppressed Status = "suppressed"
 	Split      Status = "split" // its personalizations have become messages of their own
 )
@@ -110,6 +110,8 @@ type Message struct {
 	Earlier int `json:"earlier,omitempty"`
 	// Change is the last change that a person made: that it is retried, canceled or sent at another time.
 	Change Change `json:"change,omitzero"`
+	// BatchCanceledAt is the CanceledAt that the message's batch had when a person last queued the message.
+	BatchCanceledAt time.Time `json:"batchCanceledAt,omitzero"`
 	// Next is the provider to ask next, if the message has failed over to it; empty means the
 	// first provider that can carry the message.
 	Next        string          `json:"next,omitempty"`
@@ -167,6 +169,19 @@ func (m Message) LastAttempt() Attempt {
 // HasOutcome reports whether any attempt has this outcome.
 func (m Message) HasOutcome(o Outcome) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
+}
+
+// GivenUp returns the status of a message that is not tried any more, whatever the reason, unless a person
+// has canceled it. Once an attempt was ambiguous the message may have been sent, whatever came after it: it
+// is neither failed nor suppressed.
+func (m *Message) GivenUp() Status {
+	switch {
+	case m.HasOutcome(Ambiguous):
+		return Unknown
+	case !m.AnyLeft() && !m.HasRefused():
+		return Suppressed
+	}
+	return Failed
 }
 
 // RefusedBy reports whether the provider has refused the message permanently since a person last

@@ -17,7 +17,7 @@ var (
 	// stays is what is left of a message's texts once it is erased: none of them
 	// comes from a person, or says who it was.
 	stays = []string{
-		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
+		"Attempts.Account", "Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
 		"Batch", "Category", "Change.ID", "Delivery", "Fingerprint", "ID", "Keeping", "Key", "MessageID", "Next",
 		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event",
 		"Recipients.Refused.Attempt", "Recipients.Refused.Code", "Recipients.Refused.Event", "Recipients.Status", "Recipients.Suppressed", "Status", "TemplateID", "Tenant", "Tracking",

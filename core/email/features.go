@@ -34,6 +34,11 @@ type Features struct {
 	// repeat of the call, with the same message, as it answered the first, and sends nothing again. 0
 	// means that a repeat would be sent again.
 	KeyMemory time.Duration
+	// Account tells the account that remembers them from any other, at this provider or elsewhere: a call is
+	// repeated only where Account is as it was at the first. It is stored and so not secret, such as a keyed
+	// hash of the credentials; provider.Environment has one. Empty means that it is not known which account
+	// it is: then no call is repeated.
+	Account string
 	// Labels reports whether the provider can keep a tag, which has no name, or an entry of the
 	// metadata. A nil func means that it can keep any.
 	Labels func(name, value string) bool

@@ -127,12 +127,14 @@ func (m *Message) AcceptedStatus() Status {
 }
 
 // SetRecipientStatuses sets the status of each recipient: the event of the best copy if there is
-// one, else Suppressed for one who is left out, else the message's status.
+// one, else Suppressed for one who is left out, else the message's status. A message that may have been
+// sent, and of which nobody is left, may have been sent to those who are left out now.
 func (m *Message) SetRecipientStatuses() {
+	inDoubt := m.Status == Unknown && !m.AnyLeft()
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
 		r.Status = m.Status
-		if r.Suppressed != "" {
+		if r.Suppressed != "" && !inDoubt {
 			r.Status = Suppressed
 		}
 		if f, ok := r.Fate(); ok {

@@ -159,6 +159,30 @@ func TestAMessageThatAProviderAskedToWaitWithIsNotSentEarlier(t *testing.T) {
 	})
 }
 
+// Both providers are left alone. Whichever was asked last, what waits goes to the one that is back first.
+func TestAMessageWaitsForTheFirstProviderThatIsBack(t *testing.T) {
+	for name, back := range map[string]struct{ first, second time.Duration }{
+		"the one that was asked first": {30 * time.Second, 10 * time.Minute},
+		"the one that was asked last":  {10 * time.Minute, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, nil, nil, nil, func(t *testing.T, r rig) {
+				for mailer, after := range map[*mailer]time.Duration{r.first: back.first, r.second: back.second} {
+					left := &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", Skipped: true, RetryAfter: after}
+					mailer.leaveAlone(left)
+					mailer.fail = failing(time.Now().Add(after), left)
+					time.AfterFunc(after, func() { mailer.leaveAlone(nil) })
+				}
+				m := r.accept(t, draft())
+				<-time.After(time.Second)
+				equal(t, "attempts", len(r.get(t, m.ID).Attempts), 2)
+				<-time.After(31 * time.Second)
+				equal(t, "status when one is back", r.get(t, m.ID).Status, email.Sent)
+			})
+		})
+	}
+}
+
 func TestARecoveredProviderGetsOnlyWhatItCanCarry(t *testing.T) {
 	within(t, nil, nil, nil, func(t *testing.T, r rig) {
 		r.second.fail = outage(time.Now().Add(time.Hour), fault.Unavailable)

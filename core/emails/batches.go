@@ -70,11 +70,11 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 		err = s.checkTimes(d.SendAt, d.ExpiresAt, now)
 	}
 	if err != nil {
-		return s.replayBatchDespite(ctx, key, err)
+		return replayDespite(ctx, key, err, s.replayBatch)
 	}
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		if err := s.checkRoute(s.newChunk(email.Batch{Tenant: tenant, CreatedAt: now}, n, d, source, chunk)); err != nil {
-			return s.replayBatchDespite(ctx, key, err)
+			return replayDespite(ctx, key, err, s.replayBatch)
 		}
 	}
 	b, err := s.acceptBatch(ctx, s.newBatchID(key), tenant, d, source, key, now)
@@ -116,19 +116,22 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		ID: id, Tenant: tenant, TemplateID: d.TemplateID, Personalizations: len(d.Personalizations), SendAt: d.SendAt,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
-	var queue string
+	var all []*stored
 	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
-		queue = s.queues.Queue(s.firstProvider(m))
-		r, err := s.chunkRecord(&m, queue)
+		r, err := s.chunkRecord(&m, s.queues.Queue(s.firstProvider(m)))
 		if err != nil {
 			return batch{}, err
 		}
-		b.messages = append(b.messages, r)
+		b.messages, all = append(b.messages, r), append(all, &stored{message: m, record: *r})
 		b.Recipients += len(m.Recipients)
 	}
 	b.record = ports.Record{Tenant: tenant, Kind: BatchKind, ID: id, Idem: key.Scoped, Index: ports.Index{Created: now}, Events: []event.Event{s.batchEvent(b.Batch)}}
 	s.scheduleKeyRemoval(&b)
+	if err := s.saveExpiries(ctx, all...); err != nil {
+		return batch{}, err
+	}
+	messages := b.messages
 	err := s.batches.Insert(ctx, &b, func(there *batch) error {
 		if key.Empty() || id != s.Names.batchID(key) {
 			return nil // the id is this request's own: it was saved, only the response was lost
@@ -139,7 +142,9 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		return nil // its messages have the same ids
 	})
 	if err == nil && !b.record.Held {
-		s.queues.Nudge(queue)
+		for _, r := range messages {
+			s.queues.Nudge(r.Queue) // they may wait for different providers
+		}
 	}
 	return b, err
 }
@@ -232,30 +237,6 @@ func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchStat
 		return BatchState{}, err
 	}
 	return s.GetBatch(ctx, tenant, id)
-}
-
-// replayBatch answers a request whose idempotency key is taken.
-func (s *Service) replayBatch(ctx context.Context, key idempotency.Key) (BatchState, error) {
-	b, err := s.batches.Find(ctx, ports.ByIdem, key.Scoped)
-	if err != nil {
-		return BatchState{}, err
-	}
-	if err := key.Match(b.Fingerprint); err != nil {
-		return BatchState{}, err
-	}
-	return s.GetBatch(ctx, b.Tenant, b.ID)
-}
-
-// replayBatchDespite is replayDespite for a batch.
-func (s *Service) replayBatchDespite(ctx context.Context, key idempotency.Key, err error) (BatchState, bool, error) {
-	if key.Empty() {
-		return BatchState{}, false, err
-	}
-	state, replayErr := s.replayBatch(ctx, key)
-	if fault.Is(replayErr, fault.NotFound) {
-		return BatchState{}, false, err
-	}
-	return state, replayErr == nil, replayErr
 }
 
 func (s *Service) newBatchID(key idempotency.Key) string {

@@ -34,6 +34,7 @@ type line struct {
 	name     string
 	features email.Features
 	fail     func(m email.Message) error // nil never fails; a copy is sent if the outcome is unknown
+	down     func() error                // what Available says; nil means that it always is
 
 	mu    sync.Mutex
 	calls [][]string          // the recipients of each call

@@ -238,7 +238,7 @@ func TestAnAttemptAndAMoveAtTheSameTime(t *testing.T) {
 			}
 			moved[m.ID] = false
 		}
-		time.Sleep(time.Hour) // they are claimed at this instant, and what follows is not ordered with that
+		<-time.After(time.Hour) // they are claimed at this instant, and what follows is not ordered with that
 		for id := range moved {
 			_, err := r.Reschedule(t.Context(), tenant, id, later)
 			if err != nil && !fault.Is(err, fault.Conflict) {

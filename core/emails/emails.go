@@ -96,6 +96,7 @@ type Service struct {
 	batches  record.Repository[batch]
 	queues   *queues
 	removals *worker.Worker
+	expiring *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
 	running  guard.Group
@@ -136,6 +137,10 @@ func New(o Options) *Service {
 		Journal: o.Journal, Queue: removalQueue, Owner: o.Owner, Lease: time.Minute,
 		Idle: time.Minute, Limit: 4, Handle: s.remove, Log: o.Log,
 	}
+	s.expiring = &worker.Worker{
+		Journal: o.Journal, Queue: expiringQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: 10 * time.Second, Limit: 16, Handle: s.endWaiting, Log: o.Log,
+	}
 	return s
 }
 
@@ -143,6 +148,7 @@ func New(o Options) *Service {
 func (s *Service) Run(ctx context.Context) {
 	ageing := guard.Group{Log: s.Log}
 	ageing.Keep(ctx, "mail at rest", s.removals.Run)
+	ageing.Keep(ctx, "mail that expires", s.expiring.Run)
 	s.queues.Run(ctx)
 	ageing.Wait()
 	s.running.Wait()
@@ -156,21 +162,9 @@ func (s *Service) Run(ctx context.Context) {
 // message_erased; Unavailable; UnknownOutcome.
 func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key idempotency.Key) (m email.Message, replayed bool, err error) {
 	now := s.Clock.Now()
-	if err := s.renderDraft(&d); err != nil {
-		return s.replayDespite(ctx, key, err)
-	}
-	if err := d.Check(); err != nil {
-		return email.Message{}, false, err
-	}
-	if err := s.checkMailboxes(d); err != nil {
-		return s.replayDespite(ctx, key, err)
-	}
-	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
-		return s.replayDespite(ctx, key, err)
-	}
-	st := s.newMessage(s.newID(key), tenant, d, key, now)
-	if err := s.checkRoute(st.message); err != nil {
-		return s.replayDespite(ctx, key, err)
+	st, err := s.admit(tenant, &d, key, now)
+	if err != nil {
+		return replayDespite(ctx, key, err, s.replay)
 	}
 	m, err = s.accept(ctx, st)
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
@@ -183,6 +177,25 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 		return m, false, err
 	}
 	return m, err == nil, err
+}
+
+// admit renders a draft, and makes the message of it. Invalid, Unsupported or Unavailable: it is refused by
+// this configuration.
+func (s *Service) admit(tenant string, d *email.Draft, key idempotency.Key, now time.Time) (stored, error) {
+	if err := s.renderDraft(d); err != nil {
+		return stored{}, err
+	}
+	if err := d.Check(); err != nil { // it depends on what the template says
+		return stored{}, err
+	}
+	if err := s.checkMailboxes(*d); err != nil {
+		return stored{}, err
+	}
+	if err := s.checkTimes(d.SendAt, d.ExpiresAt, now); err != nil {
+		return stored{}, err
+	}
+	st := s.newMessage(s.newID(key), tenant, *d, key, now)
+	return st, s.checkRoute(st.message)
 }
 
 // accept stores a new message and sends it. A message that the journal could only hold comes out
@@ -277,18 +290,6 @@ func (s *Service) checkMailboxes(d email.Draft) error {
 	return nil
 }
 
-// replay answers a request whose idempotency key is taken.
-func (s *Service) replay(ctx context.Context, key idempotency.Key) (email.Message, error) {
-	st, err := s.messages.Find(ctx, ports.ByIdem, key.Scoped)
-	if err != nil {
-		return email.Message{}, err
-	}
-	if err := key.Match(st.message.Fingerprint); err != nil || st.message.ErasedAt.IsZero() {
-		return st.message, err
-	}
-	return email.Message{}, errErased
-}
-
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // jitter varies d by up to a tenth, to spread out the messages that one outage delayed.
@@ -322,4 +323,4 @@ func UnknownSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagUnkno
 func AgainSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagAgain}} }
 
 // Queues lists the queues of messages.
-func (s *Service) Queues() []string { return append(s.queues.Queues(), removalQueue) }
+func (s *Service) Queues() []string { return append(s.queues.Queues(), removalQueue, expiringQueue) }

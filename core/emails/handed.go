@@ -37,8 +37,9 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	if parts.Forbidden != "" {
 		return email.Message{}, false, fault.InvalidParam("headers", "forbidden_header", "a header would tell a provider what to do with the message")
 	}
+	key := keyOf(tenant, h, parts)
 	if err := s.checkSenders(tenant, h, parts); err != nil {
-		return email.Message{}, false, err
+		return replayDespite(ctx, key, err, s.replay)
 	}
 	d, whole := parts.Addressed(h.Recipients)
 	d.Envelope = &email.Envelope{Sender: h.Sender}
@@ -46,7 +47,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 		d.Envelope.Apart = d.Composed(parts).NeedsOf()
 	}
 	d.Attachments = []email.Attachment{email.MIMEFile(h.Raw)}
-	return s.Accept(ctx, tenant, d, keyOf(tenant, h, parts))
+	return s.Accept(ctx, tenant, d, key)
 }
 
 // checkSenders returns Invalid if the tenant may not send as one of the senders of a message beside that

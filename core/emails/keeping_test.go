@@ -125,16 +125,42 @@ func TestTheWordsOfARefusalAreKeptNoLonger(t *testing.T) {
 	}
 }
 
+// The state of a message comes first: that its text is removed is a reason only where it could be sent
+// again otherwise.
 func TestWhatWasRemovedCannotBeSentAgain(t *testing.T) {
-	for keeping, want := range map[email.Keeping]string{email.Keep: "", email.UntilSent: "content_removed", email.Never: "content_removed"} {
-		t.Run(string(keeping), func(t *testing.T) {
-			inHouse(t, 0, once(fault.Invalid), func(t *testing.T, h *house) {
+	const state = "unexpected_state"
+	for name, tt := range map[string]struct {
+		keeping                   email.Keeping
+		fail                      func(int) error
+		expires, after            time.Duration // expires is 0 for never
+		retry, reschedule, cancel string        // codes, empty for none
+	}{
+		"failed, and kept":            {email.Keep, once(fault.Invalid), 0, time.Minute, "", state, state},
+		"failed, and not kept":        {email.UntilSent, once(fault.Invalid), 0, time.Minute, "content_removed", state, state},
+		"failed, and never readable":  {email.Never, once(fault.Invalid), 0, time.Minute, "content_removed", state, state},
+		"failed, and kept for long":   {email.Keep, once(fault.Invalid), 0, 2 * retention, "message_purged", state, state},
+		"expired":                     {email.Keep, always(fault.Unavailable), time.Hour, 2 * time.Hour, "message_expired", state, state},
+		"sent, and kept":              {email.Keep, nil, 0, time.Minute, state, state, state},
+		"sent, and not kept":          {email.UntilSent, nil, 0, time.Minute, state, state, state},
+		"sent, and never readable":    {email.Never, nil, 0, time.Minute, state, state, state},
+		"sent, and kept for long":     {email.Keep, nil, 0, 2 * retention, state, state, state},
+		"sent, and expired meanwhile": {email.Keep, nil, time.Hour, 2 * time.Hour, state, state, state},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, retention, tt.fail, func(t *testing.T, h *house) {
 				d := draft()
-				d.Keeping = keeping
+				d.Keeping = tt.keeping
+				if tt.expires > 0 {
+					d.ExpiresAt = time.Now().Add(tt.expires)
+				}
 				m := h.accept(t, d, idempotency.Key{})
-				<-time.After(time.Minute)
-				_, err := h.Retry(t.Context(), tenant, m.ID)
-				equal(t, "code of a retry", codeOf(err), want)
+				<-time.After(tt.after)
+				_, err := h.Reschedule(t.Context(), tenant, m.ID, time.Now().Add(time.Minute))
+				equal(t, "code of another time", codeOf(err), tt.reschedule)
+				_, err = h.Cancel(t.Context(), tenant, m.ID)
+				equal(t, "code of a cancel", codeOf(err), tt.cancel)
+				_, err = h.Retry(t.Context(), tenant, m.ID)
+				equal(t, "code of a retry", codeOf(err), tt.retry)
 			})
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"patchbay/adapters/handlebars"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/mail/mimeread"
 	"patchbay/core/email"
 	"patchbay/core/emails"
 	"patchbay/core/fault"
@@ -184,14 +185,22 @@ func TestARepeatIsAnsweredAfterTheConfigurationHasChanged(t *testing.T) {
 		"its sender is not allowed": func(o *emails.Options) {
 			o.Senders.Allowed = map[string][]string{tenant: {"*@other.example"}}
 		},
+		"the sender of its envelope is not allowed": func(o *emails.Options) {
+			o.Senders.Allowed = map[string][]string{tenant: {"shop@example.com"}}
+		},
 		"there is no provider": func(o *emails.Options) { o.Mailers = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := optionsOf(memjournal.New(clock.System{}), &mailer{name: "first", sent: map[string]int{}})
+				o.MIME = mimeread.Reader{}
 				before, stop := running(t, o)
 				m := mustAccept(t, before, draft(), key("k"))
+				handed, _, err := before.HandOver(t.Context(), tenant, handover())
+				if err != nil {
+					t.Fatal(err)
+				}
 				batch, _, err := before.AcceptBatch(t.Context(), tenant, batchOf(2), key("b"))
 				if err != nil {
 					t.Fatal(err)
@@ -204,6 +213,15 @@ func TestARepeatIsAnsweredAfterTheConfigurationHasChanged(t *testing.T) {
 				got, replayed, err := after.Accept(t.Context(), tenant, draft(), key("k"))
 				if got.ID != m.ID || !replayed || err != nil {
 					t.Errorf("%q, replayed %t, %v; want %q", got.ID, replayed, err, m.ID)
+				}
+				got, replayed, err = after.HandOver(t.Context(), tenant, handover())
+				if got.ID != handed.ID || !replayed || err != nil {
+					t.Errorf("%q handed over, replayed %t, %v; want %q", got.ID, replayed, err, handed.ID)
+				}
+				other := handover()
+				other.Recipients = []string{"eve@example.com"}
+				if _, _, err := after.HandOver(t.Context(), tenant, other); err == nil {
+					t.Error("a new message is handed over, want it refused")
 				}
 				again, replayed, err := after.AcceptBatch(t.Context(), tenant, batchOf(2), key("b"))
 				if again.ID != batch.ID || !replayed || err != nil {

@@ -18,23 +18,27 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 }
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
-// because a person decides that it may be sent (again), or that waits: after a failed attempt, or for
-// its SendAt. NotFound; Conflict with code unexpected_state, message_purged, message_expired or
-// message_erased.
+// because a person decides that it may be sent (again), or that waits: after a failed attempt, for its
+// SendAt, or for room at a provider, which it goes on waiting for. NotFound; Conflict with code
+// unexpected_state, message_purged, content_removed, message_expired or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.retry(ctx, tenant, id, "")
 }
 
 // retry is Retry of a message that has the status, unless that is empty.
 func (s *Service) retry(ctx context.Context, tenant, id string, only email.Status) (email.Message, error) {
-	return s.change(ctx, tenant, id, "retried", func(st *stored) error {
+	return s.requeue(ctx, tenant, id, "retried", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
-		if only != "" && m.Status != only {
+		waits := m.Status == email.Queued && st.record.Owner == "" && !s.possiblySent(*m)
+		switch {
+		case only != "" && m.Status != only, !waits && !slices.Contains(retryable, m.Status):
 			return errState
-		}
-		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now) && !s.possiblySent(*m)
-		if !m.PurgedAt.IsZero() || isExpired(m, now) || !waits && !slices.Contains(retryable, m.Status) {
-			return errState
+		case !m.PurgedAt.IsZero() && m.Keeping.Brief():
+			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be retried")
+		case !m.PurgedAt.IsZero():
+			return fault.New(fault.Conflict, codePurged, "the text of this message is not kept any more; it cannot be retried")
+		case isExpired(m, now):
+			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be retried")
 		}
 		m.Failures, m.Earlier = 0, len(m.Attempts)
 		m.Suppress(nil) // the next attempt reads again who is
@@ -42,7 +46,7 @@ func (s *Service) retry(ctx context.Context, tenant, id string, only email.Statu
 		if m.SendAt.After(now) {
 			m.SendAt = now
 		}
-		s.retryAt(st, now)
+		s.retryNow(st)
 		return nil
 	})
 }
@@ -56,7 +60,7 @@ var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 // NotFound; Conflict with code unexpected_state: it is being sent or does not wait any more; or with code
 // message_erased; Invalid: the time is too far ahead, or not before the message expires.
 func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Time) (email.Message, error) {
-	return s.change(ctx, tenant, id, "rescheduled", func(st *stored) error {
+	return s.requeue(ctx, tenant, id, "rescheduled", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
 		// A claimed message may be sent at any moment.
 		if m.Status != email.Queued || st.record.Owner != "" || m.Splitting || s.possiblySent(*m) {
@@ -81,7 +85,11 @@ func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Tim
 // Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
 // sent or was sent; or with code message_erased.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.change(ctx, tenant, id, "canceled", func(st *stored) error {
+	st, err := s.changeable(ctx, tenant, id)
+	if err != nil {
+		return email.Message{}, err
+	}
+	return s.change(ctx, st, "canceled", func(st *stored) error {
 		// A claimed message may be sent at any moment.
 		if st.message.Status != email.Queued || st.record.Owner != "" {
 			return errState
@@ -96,41 +104,55 @@ var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe 
 // errState is the error of a change that the state of a message does not allow.
 var errState = fault.New(fault.Conflict, "unexpected_state", "")
 
-// change changes a message once, also if the response of a save was lost: the message says which change it
-// was. An attempt that begins meanwhile wins, or loses, as a whole: the change is made to the message as it
-// is saved.
-func (s *Service) change(ctx context.Context, tenant, id, what string, change func(*stored) error) (email.Message, error) {
-	st, err := s.messages.Get(ctx, tenant, id)
+// requeue changes a message that waits then. Only a later cancellation of its batch cancels it.
+func (s *Service) requeue(ctx context.Context, tenant, id, what string, change func(*stored) error) (email.Message, error) {
+	st, err := s.changeable(ctx, tenant, id)
 	if err != nil {
 		return email.Message{}, err
 	}
-	if st.record.Held {
-		return email.Message{}, errHeld
+	var b batch
+	if m := &st.message; m.Batch != "" {
+		b, err = s.batches.Get(ctx, m.Tenant, m.Batch)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return email.Message{}, err
+		}
 	}
+	return s.change(ctx, st, what, func(st *stored) error {
+		st.message.BatchCanceledAt = b.CanceledAt
+		return change(st)
+	})
+}
+
+// changeable returns a message that may be changed. NotFound; Unavailable while it is held.
+func (s *Service) changeable(ctx context.Context, tenant, id string) (stored, error) {
+	st, err := s.messages.Get(ctx, tenant, id)
+	if err == nil && st.record.Held {
+		err = errHeld
+	}
+	return st, err
+}
+
+// change changes a message once, also if the response of a save was lost: the message says which change it
+// was. An attempt that begins meanwhile wins, or loses, as a whole: the change is made to the message as it
+// is saved.
+func (s *Service) change(ctx context.Context, st stored, what string, change func(*stored) error) (email.Message, error) {
 	this := email.Change{ID: s.IDs.New("chg"), At: s.Clock.Now()}
-	err = s.messages.Update(ctx, &st, func(st *stored) error {
-		now := st.message.Status
+	err := s.messages.Update(ctx, &st, func(st *stored) error {
 		if !st.message.ErasedAt.IsZero() {
 			return errErased
 		}
 		if st.message.Change.ID == this.ID { // it was saved, only the response was lost
 			return record.ErrUnchanged
 		}
+		now := st.message.Status
 		err := change(st)
-		switch {
-		case err == nil:
-			st.message.Change = this
-			return nil
-		case !errors.Is(err, errState):
-			return err
-		case !st.message.PurgedAt.IsZero() && st.message.Keeping.Brief():
-			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be "+what)
-		case !st.message.PurgedAt.IsZero():
-			return fault.New(fault.Conflict, codePurged, "the text of this message is not kept any more; it cannot be "+what)
-		case isExpired(&st.message, s.Clock.Now()) && slices.Contains(retryable, now):
-			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be "+what)
+		if errors.Is(err, errState) {
+			return fault.New(fault.Conflict, errState.Code, "a message that is "+string(now)+" cannot be "+what)
 		}
-		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
+		if err == nil {
+			st.message.Change = this
+		}
+		return err
 	})
 	if err != nil {
 		return email.Message{}, err

@@ -8,7 +8,7 @@ import (
 )
 
 // dispatch sends a message that has a place at a provider; for any other it wakes the worker of
-// the queue.
+// the queue. The batch of the message may have been canceled since it was claimed.
 func (s *Service) dispatch(ctx context.Context, st stored, provider string, placed bool) {
 	if !placed {
 		s.queues.Nudge(st.record.Queue)
@@ -20,7 +20,9 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 	background := context.WithoutCancel(ctx)
 	s.running.Go("mail", func() {
 		defer s.places.Release(provider)
-		s.send(background, st, provider)
+		if ready, _ := s.isReady(background, &st); ready { // it logs an error
+			s.send(background, st, provider)
+		}
 	})
 }
 
@@ -28,7 +30,7 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 func (s *Service) waitForMemory(ctx context.Context, st *stored, at string) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	s.enqueue(st, at, s.Clock.Now().Add(memoryWait))
+	s.setAside(st, at, s.Clock.Now().Add(memoryWait))
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 	}

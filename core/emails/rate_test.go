@@ -85,15 +85,19 @@ type rated struct {
 	held map[string]int // by provider
 }
 
-// start starts a gateway. It is stopped as if it was killed: it gives nothing back.
-func (r *rated) start(t *testing.T, owner string) (s *emails.Service, stop func()) {
-	t.Helper()
-	s = emails.New(emails.Options{
+func (r *rated) options(owner string) emails.Options {
+	return emails.Options{
 		Journal: r.journal, Mailers: r.mailers, Text: htmltext.Text{}, Templates: sources{"welcome": welcome},
 		Renderer: handlebars.New(template.MissingIsError), Clock: clock.System{}, IDs: ids.UUIDs{}, Rates: r.rates,
 		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: slog.New(slog.DiscardHandler),
 		HeldBack: func(provider string) { r.mu.Lock(); r.held[provider]++; r.mu.Unlock() },
-	})
+	}
+}
+
+// start starts a gateway. It is stopped as if it was killed: it gives nothing back.
+func (r *rated) start(t *testing.T, owner string) (s *emails.Service, stop func()) {
+	t.Helper()
+	s = emails.New(r.options(owner))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -321,7 +325,7 @@ func TestAMessageForMoreThanAWindowHasGoesAlone(t *testing.T) {
 // A provider forgets an attempt after some time; its repeat must not wait for room.
 func TestTheRepeatOfACallDoesNotWaitForRoom(t *testing.T) {
 	failed := false
-	first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}, fail: func(time.Time) error {
+	first := &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour, Account: "one"}, fail: func(time.Time) error {
 		if !failed {
 			failed = true
 			return fault.New(fault.UnknownOutcome, "scripted", "")
@@ -365,7 +369,7 @@ func (s *standing) Send(ctx context.Context, m email.Message) (email.Receipt, er
 
 // What another process has left in the middle of an attempt must not wait for room either.
 func TestAnInterruptedAttemptDoesNotWaitForRoom(t *testing.T) {
-	first := &standing{metered: &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour}}}
+	first := &standing{metered: &metered{name: "first", features: email.Features{KeyMemory: 24 * time.Hour, Account: "one"}}}
 	withRates(t, map[string]emails.Rate{"first": {Most: 2, Per: 24 * time.Hour}}, []ports.Mailer{first}, func(t *testing.T, r *rated) {
 		first.stands = make(chan struct{})
 		one, stopOne := r.start(t, "one")

@@ -37,7 +37,8 @@ func (q *queues) Queue(provider string) string {
 	return q.Set.Queue(provider)
 }
 
-// Repeats returns the queue of calls of a provider that are repeated.
+// Repeats returns the queue of what does not wait for room at a provider: calls that are repeated, and messages
+// whose turn has come.
 func (q *queues) Repeats(provider string) string { return q.Set.Queue(provider) }
 
 // Provider returns the provider of a queue, "" if it is for none.
@@ -109,7 +110,7 @@ func (s *Service) takePlace(provider string) bool {
 	return s.queues.budgets[provider] == nil && s.places.Take(provider)
 }
 
-// dueAt returns when a message that was moved to a provider is due: at a provider with a Rate the oldest
+// dueAt returns the due time of a message that is to be sent now by a provider: at one with a Rate the oldest
 // goes first.
 func (s *Service) dueAt(st *stored, provider string) time.Time {
 	if s.queues.budgets[provider] != nil {

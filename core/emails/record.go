@@ -33,13 +33,19 @@ type stored struct {
 	canceled  bool                    // its batch was, so that its copies are not sent
 	left      func()                  // is called once the message has taken its room; see budget.claimable
 	room      time.Time               // when the window ends whose room the message has taken
+	watched   bool                    // its second record is stored, if it needs one: see expiry
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
 // was lost, it is not known whether that save removed them.
 func (s *Service) repository() record.Repository[stored] {
 	return record.Repository[stored]{
-		Journal: s.Journal, Kind: Kind, Decode: decode, Save: s.save,
+		Journal: s.Journal, Kind: Kind, Save: s.save,
+		Decode: func(r ports.Record) (stored, error) {
+			st, err := decode(r)
+			st.message.NextAttempt = s.nextAttempt(&st.message, &st.record)
+			return st, err
+		},
 		Record: func(st *stored) *ports.Record { return &st.record },
 		Keep: func(before, fresh *stored) {
 			fresh.files, fresh.copies, fresh.parts, fresh.cause, fresh.room = before.files, before.copies, max(before.parts, fresh.parts), before.cause, before.room
@@ -64,13 +70,17 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 		r.Events = []event.Event{s.statusEvent(m, now)}
 	}
 	r.Events = append(r.Events, st.events...)
+	if err := s.saveExpiries(ctx, st); err != nil {
+		return err
+	}
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
 	st.published, st.events, st.newParts, st.parts = m.Status, nil, nil, m.Parts
 	st.reindex, r.Terms = false, nil
-	m.NextAttempt = nextAttempt(m, r)
+	m.NextAttempt = s.nextAttempt(m, r)
 	s.logChange(ctx, before, st)
+	s.cancelRequeued(ctx, st)
 	return nil
 }
 
@@ -161,7 +171,12 @@ func (s *Service) dequeue(st *stored, status email.Status) {
 // retryAt requeues a message for the provider that is to be asked first.
 func (s *Service) retryAt(st *stored, due time.Time) {
 	st.message.Next = ""
-	s.enqueue(st, s.firstProvider(st.message), due)
+	s.enqueue(st, s.firstProvider(st.outgoing()), due)
+}
+
+// retryNow is retryAt of a message that is due: it keeps its place among those that wait for room.
+func (s *Service) retryNow(st *stored) {
+	s.retryAt(st, s.dueAt(st, s.firstProvider(st.outgoing())))
 }
 
 // enqueue queues a message for a provider.
@@ -169,6 +184,13 @@ func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.message.Status = email.Queued
 	s.stampRestore(&st.message)
 	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
+}
+
+// setAside queues a message, whose turn it was, until a time. It does not lose its place among those that wait
+// for room: it is in the other queue of the provider, and goes back if there is no room then.
+func (s *Service) setAside(st *stored, provider string, until time.Time) {
+	s.enqueue(st, provider, until)
+	st.record.Queue = s.queues.Repeats(provider)
 }
 
 // maxListed is the number of bytes of text and files that a message may keep in the body of its
@@ -257,8 +279,7 @@ func decode(r ports.Record) (stored, error) {
 		}
 		rest.put(&m)
 	}
-	m.NextAttempt = nextAttempt(&m, &r)
-	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
+	return stored{message: m, record: r, published: m.Status, parts: m.Parts, watched: waitsForRoom(r.Queue)}, nil
 }
 
 const (

@@ -38,7 +38,7 @@ func (s *Service) leaveOut(st *stored, o outcome) bool {
 		return false
 	case m.AnyLeft():
 		m.Next = provider
-		s.enqueue(st, provider, now)
+		s.enqueue(st, provider, s.dueAt(st, provider))
 	default:
 		s.giveUp(st)
 	}

@@ -32,6 +32,10 @@ const keyMargin = time.Hour
 // not work, and a message that is late is worse than one that may arrive twice.
 const patience = 2 * time.Minute
 
+// errAccount is the error of an attempt that is not repeated because its provider's name means another
+// account since, which does not know the attempt.
+var errAccount = fault.New(fault.UnknownOutcome, "account_changed", "the provider's name may mean another account than the one that was asked")
+
 // repeatable returns the provider of the last attempt if the call may be repeated there. times are
 // readings of the clocks that can tell how old the attempt is. One that is wrong may send the message
 // a second time, so all of them must agree that the provider still remembers the attempt.
@@ -39,15 +43,42 @@ const patience = 2 * time.Minute
 // What an older copy of the journal has open may have ended since, and the message may have been sent
 // by another provider. Under at_most_once that is not repeated.
 //
+// A provider's name may mean another account since the attempt began: see isSameAccount.
+//
 // Nor is a call for a message that has expired: the first one may not have reached the provider, and the
 // repeat would then be what sends it.
 func (s *Service) repeatable(m *email.Message, times ...time.Time) (ports.Mailer, bool) {
 	last := m.LastAttempt()
-	n := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == last.Provider })
-	if n < 0 || !last.Marked || s.possiblySent(*m) || isExpired(m, s.Clock.Now()) || slices.ContainsFunc(times, func(now time.Time) bool { return forgotten(s.Mailers[n], last, now) }) {
+	mailer, ok := s.mailer(last.Provider)
+	if !ok || !last.Marked || !isSameAccount(mailer, last) || s.possiblySent(*m) || isExpired(m, s.Clock.Now()) {
+		return nil, false
+	}
+	if slices.ContainsFunc(times, func(now time.Time) bool { return forgotten(mailer, last, now) }) {
+		return nil, false
+	}
+	return mailer, true
+}
+
+// mailer returns the provider with a name.
+func (s *Service) mailer(name string) (ports.Mailer, bool) {
+	n := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == name })
+	if n < 0 {
 		return nil, false
 	}
 	return s.Mailers[n], true
+}
+
+// isSameAccount reports whether the provider is the account that an attempt was made at. Where that is not
+// known, because an earlier version made the attempt or the provider does not tell, it counts as another
+// one: that account would send the message a second time.
+func isSameAccount(mailer ports.Mailer, a email.Attempt) bool {
+	return a.Account != "" && a.Account == mailer.Features().Account
+}
+
+// hasMoved reports whether the last attempt is repeated no more because its account is not there.
+func (s *Service) hasMoved(last email.Attempt) bool {
+	mailer, ok := s.mailer(last.Provider)
+	return ok && mailer.Features().KeyMemory > 0 && !isSameAccount(mailer, last)
 }
 
 // forgotten reports whether the provider may have forgotten an attempt by now. It may have, too, if
@@ -62,6 +93,9 @@ func forgotten(mailer ports.Mailer, a email.Attempt, now time.Time) bool {
 func (s *Service) resolve(ctx context.Context, st stored, c ports.Claim) {
 	mailer, ok := s.repeatable(&st.message, s.Clock.Now(), c.Due.Add(-s.lease)) // the latter by the store's clock
 	switch last := st.message.LastAttempt(); {
+	case !ok && s.hasMoved(last):
+		s.Log.WarnContext(ctx, "provider's name may mean another account now; an email in doubt is not asked for again", "email", st.message.ID, "tenant", st.message.Tenant, "provider", last.Provider)
+		s.endRepeats(ctx, &st, errAccount)
 	case !ok && last.Code == "":
 		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
 		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
@@ -173,14 +207,16 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 }
 
 // isImpatient reports whether a message that may be sent twice is to go to another provider rather
-// than to wait for the next repeat of its last attempt. Another one must be able to carry it now.
+// than to wait for the next repeat of its last attempt. Another one must be able to carry it now, and have room.
 func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	last := st.message.LastAttempt()
 	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
 		return false
 	}
-	return slices.ContainsFunc(eligible(st.outgoing(), s.Mailers), func(p ports.Mailer) bool {
-		return p.Name() != last.Provider && ports.Available(p) == nil
+	m := st.outgoing()
+	return slices.ContainsFunc(eligible(m, s.Mailers), func(p ports.Mailer) bool {
+		room, _ := s.opening(p)
+		return p.Name() != last.Provider && room >= recipientsOf(m)
 	})
 }
 

@@ -1,6 +1,7 @@
 package emails_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -42,6 +43,7 @@ type reaction struct {
 // the message of any other.
 type keyed struct {
 	name      string
+	account   string // empty means "first account"
 	reactions []reaction
 	// breaks, if set, says with which error a call of a message ends that does not take it.
 	breaks func(m email.Message) error
@@ -62,7 +64,7 @@ type taken struct {
 func (k *keyed) Name() string { return k.name }
 
 func (k *keyed) Features() email.Features {
-	return email.Features{Metadata: true, Tags: 10, KeyMemory: memory}
+	return email.Features{Metadata: true, Tags: 10, KeyMemory: memory, Account: cmp.Or(k.account, "first account")}
 }
 
 func (k *keyed) Available() error {

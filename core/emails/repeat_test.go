@@ -385,7 +385,7 @@ func (o told) Notification(webhook.Event) (email.Notification, bool, error) { re
 // The copies of a batch that one call carries are rendered again for a repeat, and say the same.
 func TestACallOfSeveralCopiesIsRepeatedWhole(t *testing.T) {
 	provider := merging("first", fails(1, fault.UnknownOutcome))
-	provider.features.KeyMemory = memory
+	provider.features.KeyMemory, provider.features.Account = memory, "one"
 	withBatches(t, []*line{provider}, func(t *testing.T, o *batchRig) {
 		d := batchOf(3)
 		d.Delivery = email.AtMostOnce

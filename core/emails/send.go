@@ -31,7 +31,7 @@ func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) e
 		s.resolve(ctx, st, c)
 		return nil
 	}
-	if ready, err := s.checkBatchOf(ctx, &st); !ready {
+	if ready, err := s.isReady(ctx, &st); !ready {
 		return err
 	}
 	if s.possiblySent(st.message) {
@@ -127,7 +127,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	if s.expire(ctx, &st) || !s.takeRoom(ctx, &st, at) { // what was done since the first check may have taken its time
 		return
 	}
-	id, err := s.beginAttempt(ctx, &st, at)
+	id, err := s.beginAttempt(ctx, &st, providers[0])
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
@@ -172,16 +172,18 @@ func call(ctx context.Context, mailer ports.Mailer, m email.Message) (email.Rece
 
 // beginAttempt makes an attempt durable before anything is sent. A message that was canceled, or
 // claimed by another process in the meantime, is not sent.
-func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string) (id string, err error) {
+func (s *Service) beginAttempt(ctx context.Context, st *stored, to ports.Mailer) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	lease := worker.LeaseOf(st.record)
 	id = s.IDs.New("att")
 	st.message.Status, st.message.Next = email.Sending, ""
-	st.record.Queue = s.queues.Repeats(provider)
-	st.message.Attempts = append(st.message.Attempts, email.Attempt{
-		ID: id, Provider: provider, Outcome: email.Attempting, Marked: true, StartedAt: s.Clock.Now(),
-	})
+	st.record.Queue = s.queues.Repeats(to.Name())
+	begun := email.Attempt{ID: id, Provider: to.Name(), Outcome: email.Attempting, Marked: true, StartedAt: s.Clock.Now()}
+	if f := to.Features(); f.KeyMemory > 0 {
+		begun.Account = f.Account
+	}
+	st.message.Attempts = append(st.message.Attempts, begun)
 	err = s.save(ctx, st)
 	if fault.Is(err, fault.UnknownOutcome) {
 		fresh, rerr := s.messages.Get(ctx, st.message.Tenant, st.message.ID)
@@ -199,13 +201,13 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
 	case o == email.RejectedMessage && mayBeSplit(st.message):
 		st.message.Splitting = true
-		s.retryAt(st, s.Clock.Now())
+		s.retryNow(st)
 		return
 	case o == email.RejectedMessage, refusedEverywhere(st.outgoing(), s.Mailers):
 		s.giveUp(st)
 		return
 	case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:
-		s.dequeue(st, email.Unknown)
+		s.giveUp(st)
 		return
 	}
 	st.message.Failures++
@@ -215,19 +217,24 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		s.giveUp(st)
 		return
 	}
-	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
+	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), s.pause(st, after))))
 	s.wait(st, o, after)
 }
 
-// giveUp ends a message that is not tried any more. If an attempt was ambiguous, whatever came after it,
-// the message may have been sent: it is unknown, not failed.
-func (s *Service) giveUp(st *stored) {
-	status := email.Failed
-	if st.message.HasOutcome(email.Ambiguous) {
-		status = email.Unknown
+// pause returns how long a message is left alone whose last provider said for how long it should be: until
+// that one is back, or, if that is earlier, another one that is left alone for now.
+func (s *Service) pause(st *stored, after time.Duration) time.Duration {
+	for _, p := range eligible(st.outgoing(), s.Mailers) {
+		if err := ports.Available(p); err != nil && p.Name() != st.message.LastAttempt().Provider {
+			after = min(after, retryAfter(err))
+		}
 	}
-	s.dequeue(st, status)
+	return after
 }
+
+// giveUp ends a message that is not tried any more, and that nobody has canceled: failed, suppressed or
+// unknown.
+func (s *Service) giveUp(st *stored) { s.dequeue(st, st.message.GivenUp()) }
 
 // postpone schedules a retry for a message that was not tried.
 func (s *Service) postpone(ctx context.Context, st *stored) {

@@ -97,18 +97,18 @@ func (s *Service) markSplitting(ctx context.Context, st *stored) error {
 // saveCopies stores a message for each copy. A Conflict says that it is stored already.
 func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Personalization) error {
 	m := st.message
-	records := make([]*ports.Record, len(copies))
+	all, records := make([]*stored, len(copies)), make([]*ports.Record, len(copies))
 	for i, p := range copies {
-		one := stored{message: m.Copy(copyID(m.ID, p), p)}
+		one := &stored{message: m.Copy(copyID(m.ID, p), p)}
 		one.message.UpdatedAt = s.Clock.Now()
 		one.message.KeepRefused(m.Recipients)
 		switch {
 		case !one.message.AnyLeft():
-			s.dequeue(&one, email.Failed)
+			s.giveUp(one)
 		case st.canceled:
-			s.dequeue(&one, email.Canceled)
+			s.dequeue(one, email.Canceled)
 		default:
-			s.retryAt(&one, latest(m.CreatedAt, m.SendAt))
+			s.retryAt(one, latest(m.CreatedAt, m.SendAt))
 		}
 		one.message.SetRecipientStatuses()
 		s.setTerms(&one.message, &one.record)
@@ -117,7 +117,10 @@ func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Per
 		}
 		index(&one.message, &one.record)
 		one.record.Events = append(one.record.Events, s.statusEvent(&one.message, one.message.Status))
-		records[i] = &one.record
+		all[i], records[i] = one, &one.record
+	}
+	if err := s.saveExpiries(ctx, all...); err != nil {
+		return err
 	}
 	for _, err := range s.Journal.Save(ctx, records...) {
 		if err != nil && !fault.Is(err, fault.Conflict) {
@@ -161,21 +164,40 @@ func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
 	return nil
 }
 
+// firstClaim is the Rev of a record that was stored once, and claimed once.
+const firstClaim = 2
+
+// isReady is checkBatchOf, whose errors it logs: the message comes back when the lease expires. It returns
+// one only if the batch cannot be decoded.
+func (s *Service) isReady(ctx context.Context, st *stored) (ready bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkDeadline)
+	defer cancel()
+	ready, err = s.checkBatchOf(ctx, st)
+	if err == nil {
+		return ready, nil
+	}
+	s.Log.WarnContext(ctx, "batch of an email is not read; the email is not sent yet", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+	if fault.Is(err, fault.Internal) {
+		return false, err
+	}
+	return false, nil
+}
+
 // checkBatchOf reports whether a claimed message is to be sent as far as its batch is concerned. A store may
 // hand out the messages before it has stored their batch, and a batch that is never stored was not
 // accepted: until then a message that was never tried is put off, unchanged, because the store compares it.
-// A message of a batch that was canceled while it was claimed is canceled now.
-//
-// A copy that was not tried before is not looked up: CancelBatch finds it.
+// A message of a batch that was canceled while it was claimed is canceled now. A copy that nobody has claimed
+// before is not looked up: CancelBatch finds it.
 func (s *Service) checkBatchOf(ctx context.Context, st *stored) (ready bool, err error) {
 	m := &st.message
-	tried := len(m.Attempts) > 0
-	if m.Batch == "" || len(m.Personalizations) == 0 && !tried {
+	isCopy := len(m.Personalizations) == 0
+	if m.Batch == "" || isCopy && st.record.Rev <= firstClaim {
 		return true, nil
 	}
+	stored := isCopy || len(m.Attempts) > 0 // the batch is, or was: only a whole one is split or tried
 	b, err := s.batches.Get(ctx, m.Tenant, m.Batch)
 	switch {
-	case fault.Is(err, fault.NotFound) && tried:
+	case fault.Is(err, fault.NotFound) && stored:
 		return true, nil
 	case fault.Is(err, fault.NotFound):
 		r := st.record
@@ -196,6 +218,28 @@ func (s *Service) checkBatchOf(ctx context.Context, st *stored) (ready bool, err
 // cancelCopies cancels the copies of a message that was split if its batch was canceled: CancelBatch may
 // have looked before they were stored.
 func (s *Service) cancelCopies(ctx context.Context, m *email.Message) error {
+	ids := make([]string, len(m.Personalizations))
+	for i, p := range m.Personalizations {
+		ids[i] = copyID(m.ID, p)
+	}
+	return s.cancelWithBatch(ctx, m, ids...)
+}
+
+// cancelRequeued cancels a message of a batch that was put back into a queue if the batch was canceled:
+// CancelBatch may have looked while it was claimed. If the batch cannot be read now, it is when the message
+// is claimed again.
+func (s *Service) cancelRequeued(ctx context.Context, st *stored) {
+	m, r := &st.message, &st.record
+	if m.Batch == "" || m.Status != email.Queued || r.Owner != "" || m.Splitting {
+		return
+	}
+	if err := s.cancelWithBatch(ctx, m, m.ID); err != nil {
+		s.Log.DebugContext(ctx, "batch of an email is not read", "email", m.ID, "tenant", m.Tenant, "error", err)
+	}
+}
+
+// cancelWithBatch cancels messages that are in a queue now if the batch of a message cancels that.
+func (s *Service) cancelWithBatch(ctx context.Context, m *email.Message, ids ...string) error {
 	b, err := s.batches.Get(ctx, m.Tenant, m.Batch)
 	if err != nil || !b.Cancels(m) {
 		if fault.Is(err, fault.NotFound) {
@@ -203,8 +247,8 @@ func (s *Service) cancelCopies(ctx context.Context, m *email.Message) error {
 		}
 		return err
 	}
-	for _, p := range m.Personalizations {
-		_, err := s.Cancel(ctx, m.Tenant, copyID(m.ID, p))
+	for _, id := range ids {
+		_, err := s.Cancel(ctx, m.Tenant, id)
 		if err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) { // a Conflict: it is being sent
 			return err
 		}

@@ -31,10 +31,9 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	if left {
-		m.Next = ""
-		s.enqueue(st, s.firstProvider(st.outgoing()), s.Clock.Now())
+		s.retryNow(st)
 	} else {
-		s.dequeue(st, endOfNobody(m))
+		s.giveUp(st)
 	}
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "recipients of an email are suppressed, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
@@ -42,14 +41,6 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mail
 	}
 	s.queues.Nudge(st.record.Queue)
 	return false
-}
-
-// endOfNobody returns the status of a message of which nobody is left.
-func endOfNobody(m *email.Message) email.Status {
-	if m.HasRefused() {
-		return email.Failed
-	}
-	return email.Suppressed
 }
 
 // suppressed returns the reasons of the recipients of a message that are suppressed, by address. It

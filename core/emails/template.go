@@ -1,13 +1,11 @@
 package emails
 
 import (
-	"context"
 	"encoding/json"
 	"slices"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/idempotency"
 	"patchbay/core/template"
 	"patchbay/ports"
 )
@@ -69,17 +67,4 @@ func (s *Service) content(source *template.Source, raw json.RawMessage) (*templa
 		return nil, err
 	}
 	return &content, nil
-}
-
-// replayDespite answers a request whose template cannot be rendered, that has expired, or that the
-// configuration does not allow any more: if its key is taken, the message was accepted while it could be.
-func (s *Service) replayDespite(ctx context.Context, key idempotency.Key, err error) (email.Message, bool, error) {
-	if key.Empty() {
-		return email.Message{}, false, err
-	}
-	m, replayErr := s.replay(ctx, key)
-	if fault.Is(replayErr, fault.NotFound) {
-		return email.Message{}, false, err
-	}
-	return m, replayErr == nil, replayErr
 }

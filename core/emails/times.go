@@ -89,11 +89,16 @@ func (s *Service) addUntried(st *stored, why error) {
 	st.message.Attempts = append(st.message.Attempts, a)
 }
 
-// nextAttempt returns when a message is tried next, or the zero time if it does not wait for that.
-func nextAttempt(m *email.Message, r *ports.Record) time.Time {
+// nextAttempt returns when a message is tried next, or the zero time if it does not wait for that, or for
+// nothing whose time is known. What waits for room is due all the time; it waits until there is some.
+func (s *Service) nextAttempt(m *email.Message, r *ports.Record) time.Time {
 	waits := m.Status == email.Queued || m.Status == email.Sending // one whose call is repeated
-	if !waits || r.Queue == "" || r.Owner != "" || isExpired(m, r.Due) {
+	at := r.Due
+	if b := s.queues.budgets[s.queues.Provider(r.Queue)]; b != nil && waitsForRoom(r.Queue) {
+		at = latest(at, s.fullUntil(b))
+	}
+	if !waits || r.Queue == "" || r.Owner != "" || at.Before(s.Clock.Now()) || isExpired(m, at) {
 		return time.Time{}
 	}
-	return r.Due
+	return at
 }

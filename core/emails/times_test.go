@@ -31,7 +31,7 @@ func due(after, expires time.Duration) email.Draft {
 }
 
 // pass lets so much time pass, and what is due then end.
-func pass(d time.Duration) { time.Sleep(d); synctest.Wait() }
+func pass(d time.Duration) { <-time.After(d); synctest.Wait() }
 
 func TestAMessageMayWaitForAsLongAsTextsAreKept(t *testing.T) {
 	for name, c := range map[string]struct{ retention, ahead time.Duration }{
@@ -187,7 +187,7 @@ func TestAMessageThatExpiresWhileItsAttemptIsSavedIsNotSent(t *testing.T) {
 	var slow atomic.Bool
 	late := func(op string) error {
 		if op == memjournal.Saved && slow.CompareAndSwap(true, false) {
-			time.Sleep(9 * time.Second)
+			<-time.After(9 * time.Second)
 		}
 		return nil
 	}
@@ -221,7 +221,7 @@ type slow struct {
 }
 
 func (s slow) Suppressed(context.Context, string, email.Category, []string) (map[string]suppression.Reason, error) {
-	time.Sleep(s.takes)
+	<-time.After(s.takes)
 	return nil, nil
 }
 

@@ -47,6 +47,9 @@ const (
 // Route is the endpoint for the webhooks of one family of providers.
 type Route struct {
 	Verifier ports.Verifier
+	// Closed means that no configured provider sends webhooks here. Events that were received earlier are
+	// applied and erased nevertheless.
+	Closed bool
 	// Apply applies an event to what it is about. It must be idempotent. NotFound and every
 	// transient error is retried; Invalid is not. If what the event is about was erased, only the
 	// event's name is kept once it does not wait any more. The News of an event are published
@@ -146,10 +149,10 @@ type Delivery struct {
 // Open checks the route and the headers of a webhook. A body can only be passed to the Delivery
 // that it returns, so no body is read that would be refused anyway.
 //
-// NotFound: no such route. Invalid: see ports.Verifier.
+// NotFound: no such route, or it is closed. Invalid: see ports.Verifier.
 func (s *Service) Open(route string, header func(string) string) (Delivery, error) {
 	r, ok := s.Routes[route]
-	if !ok {
+	if !ok || r.Closed {
 		return Delivery{}, fault.New(fault.NotFound, "no_such_route", "no provider sends webhooks here")
 	}
 	if err := r.Verifier.CheckHeaders(header); err != nil {

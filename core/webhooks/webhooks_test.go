@@ -108,7 +108,9 @@ func within(t *testing.T, fail func(id string, try int) error, journalFail func(
 		log := new(bytes.Buffer)
 		s := webhooks.New(webhooks.Options{
 			Journal: journal, Clock: clock.System{}, Owner: "one", Log: logging.New(slog.NewTextHandler(log, nil)).Logger, Accounts: []string{"acme"},
-			Routes: map[string]webhooks.Route{"acme": {Verifier: verifier{}, Apply: e.apply}},
+			Routes: map[string]webhooks.Route{
+				"acme": {Verifier: verifier{}, Apply: e.apply}, "closed": {Verifier: verifier{}, Apply: e.apply, Closed: true},
+			},
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -144,8 +146,10 @@ func TestWhatIsNotSignedIsNotStored(t *testing.T) {
 		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), unsigned); !fault.Is(err, fault.Invalid) {
 			t.Fatal(err)
 		}
-		if err := deliver(t.Context(), r.Service, "nobody", []byte("evt_1"), signed); !fault.Is(err, fault.NotFound) {
-			t.Fatal(err)
+		for _, route := range []string{"nobody", "closed"} {
+			if err := deliver(t.Context(), r.Service, route, []byte("evt_1"), signed); !fault.Is(err, fault.NotFound) {
+				t.Fatalf("%s: %v, want not_found", route, err)
+			}
 		}
 		synctest.Wait()
 		if tries, _ := r.count("evt_1"); tries != 0 {
@@ -159,8 +163,10 @@ func TestHeadersAreCheckedBeforeTheBodyIsRead(t *testing.T) {
 		if _, err := r.Open("acme", func(string) string { return "old" }); fault.From(err).Code != "invalid_signature" {
 			t.Errorf("with an old signature: got %v, want invalid_signature", err)
 		}
-		if _, err := r.Open("nobody", signed); fault.From(err).Code != "no_such_route" {
-			t.Errorf("on a route that is not there: got %v, want no_such_route", err)
+		for _, route := range []string{"nobody", "closed"} {
+			if _, err := r.Open(route, signed); fault.From(err).Code != "no_such_route" {
+				t.Errorf("on the route %q: got %v, want no_such_route", route, err)
+			}
 		}
 		if _, err := r.Open("acme", signed); err != nil {
 			t.Errorf("with a fresh signature: %v", err)

@@ -151,11 +151,11 @@ func TestSimulateSendGrid(t *testing.T) {
 	t.Parallel()
 	s := simulates(t, 2, "sendgrid", "--address", "127.0.0.1:0")
 	mail := `{"from":{"email":"shop@example.com"},"subject":"Order 17","personalizations":[{"to":[{"email":"ada@example.com"}]}],` +
-		`"content":[{"type":"text/plain","value":"Hello"}]}`
+		`"content":[{"type":"text/plain","value":"Hello"}],"categories":["welcome"]}`
 	if status, answer := s.send(t, "POST", "/v3/mail/send", "application/json", "Bearer "+s.known["api_key"], mail); status != 202 {
 		t.Errorf("a message: %d %s", status, answer)
 	}
-	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") || !strings.Contains(answer, `"tags":["welcome"]`) {
 		t.Errorf("what it delivered: %d %s", status, answer)
 	}
 	s.end(t)
@@ -168,7 +168,7 @@ func TestSimulateResend(t *testing.T) {
 	if status, answer := s.send(t, "POST", "/emails", "application/json", "Bearer "+s.known["api_key"], mail); status != 200 || !strings.Contains(answer, `"id":`) {
 		t.Errorf("a message: %d %s", status, answer)
 	}
-	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") || !strings.Contains(answer, `"tags":[]`) {
 		t.Errorf("what it delivered: %d %s", status, answer)
 	}
 	s.end(t)

@@ -104,3 +104,22 @@ func flush(t *testing.T, g *gateway.Gateway) {
 	}
 	settled(t, g, p.Text("id"), "canceled")
 }
+
+func TestAWebhookOfAProviderThatIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	g := gateway.Configured(t, "mail: {providers: [sendgrid]}\nproviders: {sendgrid: {type: sendgrid, api_key: \"${SENDGRID}\"}}\n", "SENDGRID=SG.1")
+	g.Restart(t)
+	now := fmt.Sprint(time.Now().Unix())
+	signed := gateway.Header{
+		"Content-Type": "application/json", "Webhook-Id": "evt_1", "Webhook-Timestamp": now, "Webhook-Signature": "v1,c2lnbmF0dXJl",
+	}
+	body := []byte(`{"id":"evt_1","event":"delivered","recipient":"ada@example.com"}`)
+	for route, want := range map[string]string{
+		"catcher": "404 no_such_route", "resend": "404 no_such_route", "acme": "404 no_such_route", "sendgrid": "400 invalid_signature",
+	} {
+		a := g.Wrong(t, "POST", "/api/webhooks/"+route, body, signed)
+		if got := fmt.Sprint(a.Status, " ", a.Code()); got != want {
+			t.Errorf("%s: got %s, want %s", route, got, want)
+		}
+	}
+}

@@ -316,7 +316,7 @@ type Message struct {
 	MessageId string   `json:"messageId,omitempty,omitzero"`
 	Metadata  Metadata `json:"metadata,omitempty,omitzero"`
 
-	// NextAttemptAt When a provider is asked next, while it waits for that.
+	// NextAttemptAt When a provider is asked next, while it waits for that. An email that waits for the rate of a provider shows when there is to be room; nothing is shown where that is not known.
 	NextAttemptAt time.Time `json:"nextAttemptAt,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention, or by content.
@@ -324,7 +324,7 @@ type Message struct {
 	Recipients []Recipient `json:"recipients"`
 	SendAt     time.Time   `json:"sendAt,omitempty,omitzero"`
 
-	// Status sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent.
+	// Status sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent. unknown: it is not tried any more, and an attempt whose outcome is ambiguous may have sent it. canceled: it is not tried any more because somebody has canceled or erased it; an ambiguous attempt before may have sent it.
 	Status MessageStatus `json:"status"`
 
 	// Subject Empty once it was removed, or where content is never.
@@ -388,7 +388,7 @@ type MessagePage struct {
 	NextCursor string    `json:"nextCursor,omitempty,omitzero"`
 }
 
-// MessageStatus sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent.
+// MessageStatus sent: a provider has taken it. delivered: and the servers of all recipients. suppressed: all recipients are suppressed, and it was not sent. unknown: it is not tried any more, and an attempt whose outcome is ambiguous may have sent it. canceled: it is not tried any more because somebody has canceled or erased it; an ambiguous attempt before may have sent it.
 type MessageStatus = string
 
 // Metadata defines model for Metadata.

@@ -20,7 +20,7 @@ func TestContract(t *testing.T) {
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
 		sim := resendsim.Start(t, resendsim.Options{})
 		m, err := resendmail.New(resendmail.Options{
-			Name: "resend", APIKey: sim.Key(), Tracking: []email.Tracking{email.TrackingOff}, HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
+			Name: "resend", APIKey: sim.Key(), Account: "one", Tracking: []email.Tracking{email.TrackingOff}, HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
 		})
 		if err != nil {
 			t.Fatal(err)

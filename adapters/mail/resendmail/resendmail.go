@@ -38,6 +38,9 @@ const KeyMemory = 24 * time.Hour
 type Options struct {
 	Name   string // as configured
 	APIKey string // re_…
+	// Account tells the account from any other: see email.Features.Account. Resend does not say which one a
+	// key belongs to.
+	Account string
 	// Tracking is what the account tracks: Resend has it as a setting of each domain, not of a message.
 	Tracking []email.Tracking
 	// HTTP holds the base URL and the limits of requests. An empty BaseURL means DefaultBaseURL.
@@ -46,9 +49,9 @@ type Options struct {
 
 // Mailer is one account at Resend. The id of an attempt is the idempotency key of its call.
 type Mailer struct {
-	name, key, base string
-	tracking        []email.Tracking
-	http            *http.Client
+	name, key, base, account string
+	tracking                 []email.Tracking
+	http                     *http.Client
 }
 
 // New returns a Mailer. It makes no call.
@@ -63,7 +66,9 @@ func New(o Options) (*Mailer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resendmail: %w", err)
 	}
-	return &Mailer{name: o.Name, key: o.APIKey, tracking: o.Tracking, http: client.HTTP(), base: strings.TrimSuffix(o.HTTP.BaseURL, "/")}, nil
+	return &Mailer{
+		name: o.Name, key: o.APIKey, account: o.Account, tracking: o.Tracking, http: client.HTTP(), base: strings.TrimSuffix(o.HTTP.BaseURL, "/"),
+	}, nil
 }
 
 // Name implements ports.Mailer.
@@ -74,7 +79,7 @@ func (r *Mailer) Name() string { return r.name }
 func (r *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true,
-		MaxRecipients: 50, KeyMemory: KeyMemory, Labels: labels.Fit, Tracking: r.tracking,
+		MaxRecipients: 50, KeyMemory: KeyMemory, Account: r.account, Labels: labels.Fit, Tracking: r.tracking,
 	}
 }
 
@@ -117,7 +122,7 @@ var Provider = provider.Mail{
 	New: func(e provider.Environment) (ports.Mailer, error) {
 		s := e.Settings.(*Settings)
 		tracking, _ := email.AccountTracking(s.Tracking) // Check has validated it
-		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), Tracking: tracking, HTTP: e.HTTP(s.BaseURL)})
+		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), Account: e.Account, Tracking: tracking, HTTP: e.HTTP(s.BaseURL)})
 	},
 	Webhooks: provider.Webhooks[provider.MailHook]{Format: "resend", New: NewHook},
 }
@@ -148,6 +153,11 @@ func (s *Settings) Check() (path, text string) {
 
 // Test implements setting.Tests.
 func (s *Settings) Test() bool { return s.BaseURL.Local() }
+
+// Credential implements setting.Identifies.
+func (s *Settings) Credential() string {
+	return strings.TrimSuffix(string(s.BaseURL), "/") + "\n" + s.APIKey.Reveal()
+}
 
 // Signing implements setting.Signs.
 func (s *Settings) Signing() (key string, secrets []setting.Secret) {

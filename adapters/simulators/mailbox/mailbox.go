@@ -16,9 +16,9 @@ type Message struct {
 	To        []string          // all recipients, whether or not the headers name them
 	Reference string            // the provider's id of the message
 	Variables map[string]string // what the provider stores with it and includes in its events
-	Tags      []string
-	Tracking  string    // on or off if the request says so, of opens and clicks
-	At        time.Time // when it was delivered
+	Tags      []string          // as name=value where the provider's tags have names; these are in Variables too
+	Tracking  string            // on or off if the request says so, of opens and clicks
+	At        time.Time         // when it was delivered
 	// Template is the provider's template from which the message is made, nil if there is none. Raw
 	// contains what it says, unless the provider takes every template because it stores none.
 	Template *Template

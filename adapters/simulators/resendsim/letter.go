@@ -169,6 +169,14 @@ func (l letter) variables() map[string]string {
 	return all
 }
 
+// tags returns the tags as the mailbox keeps them.
+func (l letter) tags() (all []string) {
+	for _, t := range l.Tags {
+		all = append(all, t.Name+"="+t.Value)
+	}
+	return all
+}
+
 var markup = regexp.MustCompile(`<[^>]*>`)
 
 // raw returns the message that Resend sends, with a Message-ID of Resend's own unless the request has

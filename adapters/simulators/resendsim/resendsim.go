@@ -113,7 +113,7 @@ func (s *Sim) send(w http.ResponseWriter, r *http.Request) (id string) {
 func (s *Sim) deliver(l letter, id string) *wrong {
 	raw, err := l.raw()
 	if err == nil {
-		err = s.Deliver(mailbox.Message{Raw: raw, To: l.everybody(), Reference: id, Variables: l.variables()})
+		err = s.Deliver(mailbox.Message{Raw: raw, To: l.everybody(), Reference: id, Variables: l.variables(), Tags: l.tags()})
 	}
 	if err != nil {
 		return invalid("The message cannot be written: " + err.Error())

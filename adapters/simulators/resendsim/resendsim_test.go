@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +166,21 @@ func TestALocalPartInQuotesIsKept(t *testing.T) {
 	}
 	if got := s.Messages()[0].To; len(got) != 1 || got[0] != `"foo..bar"@example.com` {
 		t.Errorf(`to %v, want "foo..bar"@example.com`, got)
+	}
+}
+
+func TestTheTagsOfADeliveredMessage(t *testing.T) {
+	t.Parallel()
+	s := resendsim.New(resendsim.Options{})
+	tagged := strings.Replace(good, `{`, `{"tags":[{"name":"tag","value":"welcome"},{"name":"order","value":"17"}],`, 1)
+	if got := post(s, "", strings.NewReader(tagged)); got.status != 200 {
+		t.Fatalf("%+v, want 200", got)
+	}
+	m := s.Messages()[0]
+	if want := []string{"tag=welcome", "order=17"}; !slices.Equal(m.Tags, want) {
+		t.Errorf("tags = %q, want %q", m.Tags, want)
+	}
+	if m.Variables["order"] != "17" {
+		t.Errorf("variables = %q, want the order in them", m.Variables)
 	}
 }

@@ -114,7 +114,9 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var raw bytes.Buffer
 		err := rfc5322.Write(&raw, messages[i])
 		if err == nil {
-			err = s.Deliver(mailbox.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs, Template: l.template(p), Tracking: l.tracking()})
+			err = s.Deliver(mailbox.Message{
+				Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs, Tags: l.Categories, Template: l.template(p), Tracking: l.tracking(),
+			})
 		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error(), "")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,5 +173,23 @@ func TestADynamicTemplateIsKeptWithItsData(t *testing.T) {
 	got := s.Messages()[0].Template
 	if got == nil || got.Name != "d-17" || string(got.Variables) != `{"name":"Ada"}` {
 		t.Errorf("template = %+v, want d-17 with the name Ada", got)
+	}
+}
+
+func TestCategoriesAreTheTagsOfADeliveredMessage(t *testing.T) {
+	t.Parallel()
+	s := sendgridsim.Start(t, sendgridsim.Options{})
+	two := []any{to("ada@example.com"), to("bob@example.com")}
+	if status, _, answer := send(t, s, s.Key(), letter(map[string]any{"personalizations": two, "categories": []any{"welcome", "trial"}})); status != 202 {
+		t.Fatalf("%d %s, want 202", status, answer)
+	}
+	all := s.Messages()
+	if len(all) != 2 {
+		t.Fatalf("%d were delivered, want 2", len(all))
+	}
+	for _, m := range all {
+		if want := []string{"welcome", "trial"}; !slices.Equal(m.Tags, want) {
+			t.Errorf("tags = %q, want %q", m.Tags, want)
+		}
 	}
 }

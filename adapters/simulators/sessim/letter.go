@@ -123,6 +123,7 @@ func (s *Sim) message(e *email, id string) (*mailbox.Message, *wrong) {
 	m := &mailbox.Message{To: e.Destination.everybody(), Reference: id, Variables: map[string]string{}}
 	for _, t := range e.EmailTags {
 		m.Variables[t.Name] = t.Value
+		m.Tags = append(m.Tags, t.Name+"="+t.Value)
 	}
 	var bad *wrong
 	if e.Content.Template != nil {

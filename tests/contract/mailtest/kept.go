@@ -130,8 +130,9 @@ func repeatedAttempt(t *testing.T, h NetworkHarness) {
 	send(email.Attempt{ID: "att_1", Outcome: email.Attempting})
 	send(email.Attempt{ID: "att_1", Outcome: email.Attempting, Repeats: 1, Code: "no_answer"})
 	remembered := 2
-	if h.Mailer.Features().KeyMemory > 0 {
+	if f := h.Mailer.Features(); f.KeyMemory > 0 {
 		remembered = 1
+		suite.Equal(t, "the account is declared", f.Account != "", true)
 	}
 	wantDelivered(t, h.Harness, remembered)
 	send(email.Attempt{ID: "att_2", Outcome: email.Attempting})

@@ -95,7 +95,7 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 		},
 		{
 			Name: "a repeated attempt is sent once",
-			Doc:  "If KeyMemory is declared, a second call of an attempt delivers nothing and returns the same reference; otherwise it delivers the message again.",
+			Doc:  "If KeyMemory is declared, a second call of an attempt delivers nothing and returns the same reference, and Account is declared too; otherwise it delivers the message again.",
 			Run:  repeatedAttempt,
 		},
 		{
