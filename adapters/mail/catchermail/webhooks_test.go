@@ -161,7 +161,7 @@ func sendTo(t *testing.T, c *catchermail.Catcher, to ...string) email.Receipt {
 	return got
 }
 
-func TestWhatBecomesOfMailToTheTestDomain(t *testing.T) {
+func TestAnAddressOfTheTestDomainSaysWhatBecomesOfItsMail(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	c := e.catcher(t)
@@ -286,7 +286,7 @@ func TestNoMoreThanTenThousandEventsWait(t *testing.T) {
 	})
 }
 
-func TestAnEventThatCannotBeRead(t *testing.T) {
+func TestAnEventThatCannotBeReadIsInvalid(t *testing.T) {
 	t.Parallel()
 	hook, err := catchermail.NewHook(clock.System{})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"patchbay/config/setting"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	key := setting.NewSecret("key")
 	const api = "https://api.example.com"

@@ -8,7 +8,7 @@ import (
 	"patchbay/core/fault"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	key, secret := setting.NewSecret("re_1"), setting.NewSecret(secretNew)
 	const api = "https://api.example.com"

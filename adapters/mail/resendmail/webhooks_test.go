@@ -129,7 +129,7 @@ func TestADeliverySpeaksForTheAccountWhoseSecretSignedIt(t *testing.T) {
 	}
 }
 
-func TestSecretsThatAreNotRight(t *testing.T) {
+func TestASecretIsOfResendsFormAndOfOneAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		accounts []provider.Account
@@ -148,7 +148,7 @@ func TestSecretsThatAreNotRight(t *testing.T) {
 }
 
 // What is signed is the id, the time and the body: none of them can be exchanged.
-func TestADeliveryThatIsNotRight(t *testing.T) {
+func TestADeliveryThatWasChangedIsRefused(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com"}, now))
@@ -173,7 +173,7 @@ func TestADeliveryThatIsNotRight(t *testing.T) {
 
 // A delivery about several recipients is one event for each, known by the delivery's id: one that is
 // sent again is the same.
-func TestTheEventsOfADelivery(t *testing.T) {
+func TestADeliveryHasAnEventForEachRecipient(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com", "Eve <eve@example.com>", `"foo..bar"@example.com`}, now))
@@ -199,7 +199,7 @@ func TestTheEventsOfADelivery(t *testing.T) {
 	}
 }
 
-func TestWhatAnEventTells(t *testing.T) {
+func TestAnEventBecomesANotification(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	type more = resendsim.Event
@@ -258,7 +258,7 @@ func TestWhatAnEventTells(t *testing.T) {
 }
 
 // Resend's reference has a list of tags, and its examples have an object.
-func TestTheMarksOfAMessage(t *testing.T) {
+func TestANotificationHasTheMarksOfItsMessage(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	type more = resendsim.Event
@@ -322,7 +322,7 @@ func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
 	}
 }
 
-func TestWhatIsSignedAndNoEvent(t *testing.T) {
+func TestASignedBodyThatIsNoEventIsRefused(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	for _, body := range []string{"", "[]", "null", "{}", `{"type": 7}`, "x=1"} {
@@ -350,12 +350,12 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, signature string) {
 		header := getter(map[string]string{"Svix-Id": "msg_1", "Svix-Timestamp": "1700000000", "Svix-Signature": signature})
 		if _, err := hook.Verify(t.Context(), body, header); err == nil {
-			t.Errorf("accepted %q with %q", body, signature)
+			t.Errorf("accepted %q with %q, want it refused: its key is not known", body, signature)
 		}
 	})
 }
 
-func TestWhyAMessageBounced(t *testing.T) {
+func TestABounceHasTheCauseThatResendNames(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	for kind, want := range map[string]email.Cause{

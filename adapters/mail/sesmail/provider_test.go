@@ -8,7 +8,7 @@ import (
 	"patchbay/core/fault"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	right := sesmail.Settings{Region: "eu-west-1", AccessKeyID: "AKIA", SecretAccessKey: setting.NewSecret("s")}
 	for name, c := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 	"patchbay/core/fault"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	noPEM := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(noPEM, []byte("no certificate"), 0o600); err != nil {
