@@ -117,3 +117,16 @@ func TestAnErrorHasTheAnswer(t *testing.T) {
 		t.Error("no message, want one")
 	}
 }
+
+func TestCodesAreFoundInTheWordsOfAServer(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string][2]string{
+		"smtp; 550 5.1.1 no such user": {"5.1.1", "550"}, "552 full": {"", "552"}, "host 10.5.1.1 said 4.2.2": {"4.2.2", ""},
+		"550-5.7.1 blocked": {"5.7.1", "550"}, "it said #5.1.1.": {"5.1.1", ""}, "from 192.0.2.250 (450)": {"", "450"},
+		"order 5501 at 6.1.1": {"", ""}, "": {"", ""},
+	} {
+		if got := [2]string{refusal.EnhancedCode(words), refusal.ReplyCode(words)}; got != want {
+			t.Errorf("%q: codes %q, want %q", words, got, want)
+		}
+	}
+}

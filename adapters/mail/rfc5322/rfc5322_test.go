@@ -92,6 +92,18 @@ func TestAnAddressHasItsDomainInASCII(t *testing.T) {
 	}
 }
 
+func TestARecipientIsReadWithoutItsName(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"ada@example.com": "ada@example.com", "Ada <ada@example.com>": "ada@example.com", "<ada@example.com>": "ada@example.com",
+		`"A, B" <"foo..bar"@example.com>`: `"foo..bar"@example.com`, "nobody": "nobody", "": "",
+	} {
+		if got := rfc5322.Bare(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 // written returns the message as Write writes it.
 func written(t *testing.T, m email.Message) string {
 	t.Helper()

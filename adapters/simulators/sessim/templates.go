@@ -72,7 +72,7 @@ func (s *Sim) render(e *email, id string) (raw []byte, rendered bool, bad *wrong
 	case !stored:
 		return nil, false, &wrong{http.StatusNotFound, "NotFoundException", "Template " + t.TemplateName + " does not exist"}
 	}
-	e.sender = addressOf(e.FromEmailAddress)
+	e.sender = rfc5322.Bare(e.FromEmailAddress)
 	content, err := handlebars.New(template.MissingIsError).Render(source, data)
 	if err != nil {
 		return nil, false, nil
@@ -123,7 +123,7 @@ func (t *templated) files() (all []core.Attachment, bad *wrong) {
 func parsed(texts ...string) (all []core.Address) {
 	for _, text := range texts {
 		if a, err := mail.ParseAddress(text); err == nil {
-			all = append(all, core.Address{Email: addressOf(text), Name: a.Name})
+			all = append(all, core.Address{Email: rfc5322.Bare(text), Name: a.Name})
 		}
 	}
 	return all
