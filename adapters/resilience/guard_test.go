@@ -368,3 +368,20 @@ func TestTheLastFailureIsReturnedUnchanged(t *testing.T) {
 		}
 	})
 }
+
+// A message that has expired while the policy waits is not tried again.
+func TestAMessageThatHasExpiredIsNotTriedAgain(t *testing.T) {
+	withPolicy(t, nil, func(t *testing.T, r *rig) {
+		r.provider.answer(func(_ context.Context, n int) error {
+			if n == 1 {
+				return &fault.Error{Kind: fault.RateLimited, RetryAfter: 20 * time.Second}
+			}
+			return nil
+		})
+		_, err := r.mailer.Send(t.Context(), email.Message{ExpiresAt: time.Now().Add(5 * time.Second)})
+		if code := fault.From(err).Code; code != email.CodeExpired {
+			t.Errorf("error = %v, want code %s", err, email.CodeExpired)
+		}
+		r.checkCalls(t, 1)
+	})
+}

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"time"
 
 	"patchbay/core/email"
 	"patchbay/ports"
@@ -32,5 +33,13 @@ func (m *Mailer) Features() email.Features { return m.next.Features() }
 
 // Send implements ports.Mailer.
 func (m *Mailer) Send(ctx context.Context, one email.Message) (email.Receipt, error) {
-	return call(ctx, m.guard, "send", withoutKey, m.next.Send, one)
+	return call(ctx, m.guard, "send", withoutKey, m.send, one)
+}
+
+// send asks the provider, unless the message has expired since the last try.
+func (m *Mailer) send(ctx context.Context, one email.Message) (email.Receipt, error) {
+	if !one.ExpiresAt.IsZero() && !time.Now().Before(one.ExpiresAt) { //nolint:forbidigo // as the pauses between tries are measured
+		return email.Receipt{}, email.ErrExpired
+	}
+	return m.next.Send(ctx, one)
 }

@@ -166,7 +166,7 @@ func (m Message) Copy(id string, p Personalization) Message {
 	one := m
 	one.ID, one.MessageID, one.Status = id, id+domain, Queued
 	one.Personalizations, one.Source, one.Splitting, one.To, one.TemplateData = nil, nil, false, p.To, p.TemplateData
-	one.Recipients, one.Attempts, one.Failures, one.Earlier, one.Next = RecipientsOf(p), nil, 0, 0, ""
+	one.Recipients, one.Attempts, one.Failures, one.RetryAt, one.Earlier, one.Next = RecipientsOf(p), nil, 0, time.Time{}, 0, ""
 	if p.Content != nil {
 		one.Subject, one.HTML, one.Text = p.Content.Subject, p.Content.HTML, p.Content.Text
 	}

@@ -4,6 +4,7 @@ package email
 
 import (
 	"encoding/json"
+	"patchbay/core/fault"
 	"slices"
 	"time"
 
@@ -45,6 +46,13 @@ const (
 	AtLeastOnce Delivery = "at_least_once"
 	AtMostOnce  Delivery = "at_most_once"
 )
+
+// CodeExpired is the code of the end of a message that was not sent before its ExpiresAt, and of a request for
+// one that has none left.
+const CodeExpired = "expired"
+
+// ErrExpired is the error of a call that is not made because the message has expired.
+var ErrExpired = fault.New(fault.Canceled, CodeExpired, "no provider had taken the message when it expired")
 
 // Address is a mailbox with an optional display name.
 type Address struct {
@@ -110,6 +118,9 @@ type Message struct {
 	// Failures counts the failed attempts since a person last queued the message; it is the
 	// position in the retry schedule.
 	Failures int `json:"failures"`
+	// RetryAt is when the schedule makes the next attempt. The message may be sent earlier, since a provider
+	// works again. If that fails, it is no further failure: the schedule goes on.
+	RetryAt time.Time `json:"retryAt,omitzero"`
 	// Earlier counts the attempts made before a person last queued the message.
 	Earlier int `json:"earlier,omitempty"`
 	// Change is the last change that a person made: that it is retried, canceled or sent at another time.

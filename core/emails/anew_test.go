@@ -153,3 +153,44 @@ func (o *outpost) sentInTheEnd(t *testing.T, want int) {
 		t.Errorf("%d went out, want %d; the spool has %+v", len(o.provider.letters), want, st)
 	}
 }
+
+// The key of a message has expired, and two requests use it again at once.
+func TestTwoRequestsUnderAnExpiredKeyMakeOneMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.System{}
+		store := memjournal.New(c)
+		s := emails.New(emails.Options{
+			Journal: store, Mailers: []ports.Mailer{&mailer{name: "first", sent: map[string]int{}}}, Text: htmltext.Text{}, Clock: c, IDs: ids.UUIDs{},
+			Names: emails.Names{Secret: []byte("s")}, From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one",
+			Log: slog.New(slog.DiscardHandler),
+		})
+		store.Fail = func(op string) error {
+			if op == memjournal.Save {
+				<-time.After(10 * time.Millisecond) // both have seen then that the key has expired
+			}
+			return nil
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var running, both sync.WaitGroup
+		running.Go(func() { s.Run(ctx) })
+		defer running.Wait()
+		defer stop()
+		old := mustAccept(t, s, draft(), key("k"))
+		<-time.After(idempotency.Kept + 26*time.Hour)
+		made := make(chan string, 2)
+		for range 2 {
+			both.Go(func() {
+				m, _, err := s.Accept(t.Context(), tenant, draft(), key("k"))
+				if err != nil {
+					t.Errorf("error = %v, want none", err)
+				}
+				made <- m.ID
+			})
+		}
+		both.Wait()
+		if one, other := <-made, <-made; one != other || one == old.ID {
+			t.Errorf("messages %s and %s, want one, and not %s, which the key was of before", one, other, old.ID)
+		}
+	})
+}

@@ -153,7 +153,8 @@ func (s *Service) makeDue(ctx context.Context, w waiting, p ports.Mailer) (due b
 		if s.possiblySent(st.message) || st.message.Status != email.Queued || st.message.Failures == 0 || st.record.Owner != "" || !st.record.Due.After(s.Clock.Now()) {
 			return record.ErrUnchanged
 		}
-		s.retryAt(st, st.message.Date())
+		st.message.Next = p.Name() // those before it may be as they were
+		s.enqueue(st, p.Name(), st.message.Date())
 		due = true
 		return nil
 	})

@@ -86,6 +86,10 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 		}
 		// The key has expired since, but the id derived from it still names the earlier batch.
 		b, err = s.acceptBatch(ctx, s.IDs.New("bat"), tenant, d, source, key, now)
+		if fault.Is(err, fault.Conflict) { // another request under the key was accepted just now
+			state, err = s.replayBatch(ctx, key)
+			return state, err == nil, err
+		}
 	}
 	if err != nil {
 		return BatchState{}, false, err

@@ -217,3 +217,40 @@ func TestACancellationIsOfWhatWasQueuedBeforeItByAnyClock(t *testing.T) {
 		})
 	}
 }
+
+// Nothing of a batch goes out once it is canceled, although its copies become messages only after that.
+func TestABatchThatIsCanceledBeforeItsCopiesAreStoredIsNotSent(t *testing.T) {
+	var n atomic.Int64
+	first := single("first", func(email.Message) error { n.Add(1); return nil })
+	withBatches(t, []*line{first}, func(t *testing.T, o *batchRig) {
+		d := batchOf(100)
+		d.SendAt = time.Now().Add(time.Minute)
+		b := o.send(t, d, idempotency.Key{})
+		var saves atomic.Int64
+		marked, canceled := make(chan struct{}), make(chan struct{})
+		slow := func(op string) error {
+			if op != memjournal.Save {
+				return nil
+			}
+			if saves.Add(1) == 2 { // that it is being split is stored, and no copy is
+				close(marked)
+				<-canceled
+			}
+			<-time.After(5 * time.Millisecond)
+			return nil
+		}
+		o.fail.Store(&slow)
+		<-marked
+		o.fail.Store(nil)
+		if _, err := o.CancelBatch(t.Context(), tenant, b.ID); err != nil {
+			t.Fatal(err)
+		}
+		o.fail.Store(&slow)
+		close(canceled)
+		<-time.After(time.Hour)
+		if sent := n.Load(); sent > 0 {
+			t.Errorf("%d of 100 copies were sent, want none", sent)
+		}
+		equal(t, "counts", o.counts(t, b.ID), "canceled:100")
+	})
+}

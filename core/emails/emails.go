@@ -175,7 +175,10 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if fault.Is(err, fault.NotFound) {
 		// The key has expired since, but the id derived from it still names the earlier message.
 		m, err = s.accept(ctx, s.newMessage(s.IDs.New("msg"), tenant, d, key, now))
-		return m, false, err
+		if !fault.Is(err, fault.Conflict) {
+			return m, false, err
+		}
+		m, err = s.replay(ctx, key) // of another request under the key, which was accepted just now
 	}
 	return m, err == nil, err
 }

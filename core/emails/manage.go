@@ -42,7 +42,7 @@ func (s *Service) retry(ctx context.Context, tenant, id string, listed *email.Me
 		case isExpired(m, now):
 			return fault.New(fault.Conflict, "message_expired", "this message was not worth sending any more when it expired; it cannot be retried")
 		}
-		m.Failures, m.Earlier = 0, len(m.Attempts)
+		m.Failures, m.RetryAt, m.Earlier = 0, time.Time{}, len(m.Attempts)
 		m.Suppress(nil) // the next attempt reads again who is
 		m.ForgetRefused()
 		if m.SendAt.After(now) {

@@ -44,7 +44,7 @@ func (s *Service) handOver(ctx context.Context, st *stored, at, next string) {
 			s.HeldBack(at)
 		}
 	}
-	s.failOver(ctx, st, next, func(move func(*stored)) error {
+	s.move(ctx, st, next, func(move func(*stored)) error {
 		if move(st); st.record.Owner != "" {
 			return nil
 		}
@@ -58,13 +58,20 @@ func (s *Service) handOver(ctx context.Context, st *stored, at, next string) {
 	})
 }
 
-// failOver moves a message to another provider: into a place there if one is free, else into its
+// failOver asks the next provider for a message whose attempt has ended with an outcome, because those before it
+// have failed.
+func (s *Service) failOver(ctx context.Context, st *stored, next string, o outcome) {
+	s.move(ctx, st, next, func(move func(*stored)) error {
+		return s.saveOutcome(ctx, st, o, func(st *stored) { st.message.Next = next; move(st) })
+	})
+}
+
+// move moves a message to another provider: into a place there if one is free, else into its
 // queue, so that it no longer holds a place of this one. If the save fails, the message comes
 // back when the lease expires. save may also decide that the message is not sent any further.
-func (s *Service) failOver(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
+func (s *Service) move(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
 	lease, placed := worker.LeaseOf(st.record), s.takePlace(next)
 	err := save(func(st *stored) {
-		st.message.Next = next
 		if !placed {
 			s.enqueue(st, next, s.dueAt(st, next))
 		}

@@ -241,7 +241,10 @@ func (s *Service) holdBack(ctx context.Context, st *stored, provider string, unt
 	defer cancel()
 	s.HeldBack(provider)
 	b, m, now := s.queues.budgets[provider], st.outgoing(), s.Clock.Now()
-	st.message.Next = ""
+	if s.mayRetryBefore(st, until) {
+		s.postpone(ctx, st)
+		return
+	}
 	s.enqueue(st, provider, m.Date())
 	overtaken := s.opens(b, s.Mailers, 1, now).IsZero()
 	if overtaken {
@@ -256,6 +259,13 @@ func (s *Service) holdBack(ctx context.Context, st *stored, provider string, unt
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not put off", "email", m.ID, "tenant", m.Tenant, "error", err)
 	}
+}
+
+// mayRetryBefore reports whether the schedule asks the providers again that have failed before a message came to
+// this one before it has room for the message.
+func (s *Service) mayRetryBefore(st *stored, until time.Time) bool {
+	wait, ok := schedule.After(st.message.Failures + 1)
+	return st.message.Next != "" && ok && latest(s.Clock.Now().Add(wait), st.message.RetryAt).Before(until)
 }
 
 // inOrder returns a time shortly after the given one, the sooner the older a message is.

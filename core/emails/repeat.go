@@ -136,7 +136,7 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	case err == nil:
 		s.drain(ctx, mailer)
 		_ = s.endAttempt(ctx, st, outcome{id: st.message.LastAttempt().ID, receipt: receipt}) // saveOutcome logs a failure; the lease expires
-	case isFinal(err), errors.Is(err, errExpired):
+	case isFinal(err), errors.Is(err, email.ErrExpired):
 		s.endRepeats(ctx, st, err)
 	default:
 		s.awaitRepeat(ctx, st, err, 1)
@@ -157,7 +157,7 @@ func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *s
 		return email.Receipt{}, err
 	}
 	if isExpired(&st.message, s.Clock.Now()) {
-		return email.Receipt{}, errExpired
+		return email.Receipt{}, email.ErrExpired
 	}
 	return call(ctx, mailer, s.withUnsubscribe(m, mailer.Features()))
 }
@@ -295,7 +295,7 @@ func (s *Service) endRepeats(ctx context.Context, st *stored, err error) {
 	o := outcome{id: last.ID, err: &unknown}
 	n := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == last.Provider })
 	if rest := available(st.message, s.Mailers[n+1:]); len(rest) > 0 && mayFailOver(st.message, o.err) {
-		s.failOver(ctx, st, rest[0].Name(), func(move func(*stored)) error { return s.saveOutcome(ctx, st, o, move) })
+		s.failOver(ctx, st, rest[0].Name(), o)
 		return
 	}
 	_ = s.endAttempt(ctx, st, o) // saveOutcome logs a failure; the lease expires

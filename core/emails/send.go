@@ -148,7 +148,7 @@ func (s *Service) attempt(ctx context.Context, st *stored, providers []ports.Mai
 		s.awaitRepeat(ctx, st, err, 0)
 		return
 	case len(providers) > 1 && mayFailOver(st.message, err):
-		s.failOver(ctx, st, providers[1].Name(), func(move func(*stored)) error { return s.saveOutcome(ctx, st, o, move) })
+		s.failOver(ctx, st, providers[1].Name(), o)
 		return
 	case err == nil:
 		s.drain(ctx, to)
@@ -216,14 +216,17 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 		s.giveUp(st)
 		return
 	}
-	st.message.Failures++
-	wait, ok := schedule.After(st.message.Failures)
-	if !ok {
-		st.exhausted = true
-		s.giveUp(st)
-		return
+	if now := s.Clock.Now(); !st.message.RetryAt.After(now) {
+		st.message.Failures++
+		wait, ok := schedule.After(st.message.Failures)
+		if !ok {
+			st.exhausted = true
+			s.giveUp(st)
+			return
+		}
+		st.message.RetryAt = now.Add(jitter(wait))
 	}
-	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), s.pause(st, after))))
+	s.retryAt(st, latest(st.message.RetryAt, s.Clock.Now().Add(s.pause(st, after))))
 	s.wait(st, o, after)
 }
 

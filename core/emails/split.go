@@ -179,9 +179,6 @@ func (s *Service) renderCopy(m email.Message, p *email.Personalization) error {
 	return nil
 }
 
-// firstClaim is the Rev of a record that was stored once, and claimed once.
-const firstClaim = 2
-
 // isReady is checkBatchOf, whose errors it logs: the message comes back when the lease expires. It returns
 // one only if the batch cannot be decoded.
 func (s *Service) isReady(ctx context.Context, st *stored) (ready bool, err error) {
@@ -201,12 +198,11 @@ func (s *Service) isReady(ctx context.Context, st *stored) (ready bool, err erro
 // checkBatchOf reports whether a claimed message is to be sent as far as its batch is concerned. A store may
 // hand out the messages before it has stored their batch, and a batch that is never stored was not
 // accepted: until then a message that was never tried is put off, unchanged, because the store compares it.
-// A message of a batch that was canceled while it was claimed is canceled now. A copy that nobody has claimed
-// before is not looked up: CancelBatch finds it.
+// A message of a batch that was canceled since it was stored, or while it was claimed, is canceled now.
 func (s *Service) checkBatchOf(ctx context.Context, st *stored) (ready bool, err error) {
 	m := &st.message
 	isCopy := len(m.Personalizations) == 0
-	if m.Batch == "" || isCopy && st.record.Rev <= firstClaim {
+	if m.Batch == "" {
 		return true, nil
 	}
 	stored := isCopy || len(m.Attempts) > 0 // the batch is, or was: only a whole one is split or tried

@@ -13,11 +13,6 @@ import (
 // unlimited is how far ahead a message may be due if texts are kept forever.
 const unlimited = 366 * day
 
-// codeExpired is the code of the end of a message that was not sent before its ExpiresAt, and of a request
-// for one that has none left.
-const codeExpired = "expired"
-
-var errExpired = fault.New(fault.Canceled, codeExpired, "no provider had taken the message when it expired")
 
 // checkTimes returns Invalid unless a message may wait until sendAt, and is worth sending then. A message
 // may wait for as long as texts are kept, since that is what callers expect to find of it. It keeps its
@@ -33,7 +28,7 @@ func (s *Service) checkTimes(sendAt, expiresAt, now time.Time) error {
 	case expiresAt.IsZero():
 		return nil
 	case !expiresAt.After(now):
-		return fault.InvalidParam("expiresAt", codeExpired, "expiresAt is past")
+		return fault.InvalidParam("expiresAt", email.CodeExpired, "expiresAt is past")
 	case !expiresAt.After(sendAt):
 		return fault.InvalidParam("expiresAt", "invalid_expiry", "expiresAt must be after sendAt")
 	}
@@ -74,7 +69,7 @@ func (s *Service) expire(ctx context.Context, st *stored) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	s.addUntried(st, errExpired)
+	s.addUntried(st, email.ErrExpired)
 	s.giveUp(st)
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email has expired, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
