@@ -323,30 +323,6 @@ func chunks(files []email.Attachment) func(yield func([]byte) bool) {
 
 func partID(message string, n int) string { return fmt.Sprintf("%s.%d", message, n) }
 
-// loadFiles reads the contents of the files unless they are in memory. NotFound: a part is not
-// stored (yet). Unavailable.
-func (s *Service) loadFiles(ctx context.Context, st *stored) error {
-	if st.message.Parts == 0 || st.files != nil {
-		return nil
-	}
-	files := slices.Clone(st.message.Attachments)
-	at := 0
-	for n := range st.message.Parts {
-		r, err := s.Journal.Get(ctx, st.message.Tenant, partKind, partID(st.message.ID, n))
-		if err != nil {
-			return err
-		}
-		at = fill(files, at, r.Body)
-	}
-	for _, f := range files {
-		if len(f.Content) != f.Size {
-			return fault.New(fault.Internal, "message_damaged", "the files of the message are not whole")
-		}
-	}
-	st.files = files
-	return nil
-}
-
 // fill appends body to the files, of which the first at are complete, and returns how many are
 // complete then. The memory of a file is allocated once.
 func fill(files []email.Attachment, at int, body []byte) int {
@@ -363,17 +339,4 @@ func fill(files []email.Attachment, at int, body []byte) int {
 		}
 	}
 	return at
-}
-
-// outgoing returns the message as it is passed to providers: with its files, and without suppressed
-// recipients.
-func (st *stored) outgoing() email.Message {
-	m := st.message
-	if st.files != nil {
-		m.Attachments = st.files
-	}
-	if st.copies != nil {
-		m.Personalizations = st.copies
-	}
-	return m.WithoutSuppressed()
 }
