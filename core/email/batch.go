@@ -121,8 +121,9 @@ func (p Personalization) name(err error) error {
 
 // Chunks returns the personalizations in groups of up to size, each for one message, which has no more
 // recipients than any message. Those of a group have one recipient each, or several each. No address is in a
-// group twice, because providers refuse that, and report what became of a copy by its address alone.
-func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
+// group twice, because providers refuse that, and report what became of a copy by its address alone. mailbox
+// returns the form in which addresses are compared.
+func Chunks(all []Personalization, size int, mailbox func(address string) string) (chunks [][]Personalization) {
 	var rounds [][]Personalization // by how often the address was there before
 	var shared []Personalization   // copies of several recipients
 	times := map[string]int{}
@@ -131,7 +132,7 @@ func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 			shared = append(shared, p)
 			continue
 		}
-		address := strings.ToLower(p.To[0].Email)
+		address := mailbox(p.To[0].Email)
 		n := times[address]
 		times[address]++
 		if n == len(rounds) {

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -98,8 +99,45 @@ func (f Features) Carry(m Message) error {
 		return nil
 	}
 	return &fault.Error{
-		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks,
+		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks + f.excess(m, lacks),
 	}
+}
+
+// excess says which limit of the provider a message exceeds in a field, and by what; "" if it is none.
+func (f Features) excess(m Message, field string) string {
+	over := func(most, n int, of string) string {
+		if !exceeds(most, n) {
+			return ""
+		}
+		return fmt.Sprintf(": a provider takes at most %d %s, and there are %d", most, of, n)
+	}
+	switch field {
+	case "attachments":
+		if m.Envelope != nil && f.MIME {
+			return over(f.MaxMIME, m.AttachmentBytes(), "bytes of a message")
+		}
+		return over(f.MaxAttachments, m.fileBytes(), "bytes of files")
+	case "to":
+		return over(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc), "recipients")
+	case "tags":
+		return over(f.Tags, len(m.Tags), "tags")
+	case "metadata":
+		return over(f.MaxMetadata, m.metadataBytes(), "bytes of names and values")
+	case "replyTo":
+		return over(1, len(m.ReplyTo), "addresses")
+	}
+	return ""
+}
+
+// fileBytes returns the size of the files that a provider without MIME gets.
+func (m Message) fileBytes() int {
+	if m.Envelope == nil {
+		return m.AttachmentBytes()
+	}
+	if m.Envelope.Apart == nil {
+		return 0
+	}
+	return m.Envelope.Apart.Files
 }
 
 // Stores reports whether the provider stores a template.

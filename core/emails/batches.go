@@ -73,7 +73,7 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 	if err != nil {
 		return replayDespite(ctx, key, err, s.replayBatch)
 	}
-	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize, s.mailbox) {
 		if err := s.checkRoute(s.newChunk(email.Batch{Tenant: tenant, CreatedAt: now}, n, d, source, chunk)); err != nil {
 			return replayDespite(ctx, key, err, s.replayBatch)
 		}
@@ -118,7 +118,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
 	var all []*stored
-	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize, s.mailbox) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
 		r, err := s.chunkRecord(&m, s.queues.Queue(s.firstProvider(m)))
 		if err != nil {

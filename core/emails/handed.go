@@ -37,7 +37,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	if parts.Forbidden != "" {
 		return email.Message{}, false, fault.InvalidParam("headers", "forbidden_header", "a header would tell a provider what to do with the message")
 	}
-	key := keyOf(tenant, h, parts)
+	key := s.keyOf(tenant, h, parts)
 	if err := s.checkSenders(tenant, h, parts); err != nil {
 		return replayDespite(ctx, key, err, s.replay)
 	}
@@ -58,7 +58,7 @@ func (s *Service) checkSenders(tenant string, h Handover, p email.Parts) error {
 		senders = append(senders, email.Address{Email: h.Sender})
 	}
 	for _, a := range senders {
-		if err := s.Senders.check(tenant, s.ascii(a.Email)); err != nil {
+		if err := s.Senders.check(tenant, s.mailbox(a.Email)); err != nil {
 			return err
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Service) checkSenders(tenant string, h Handover, p email.Parts) error {
 
 // keyOf returns the idempotency key of a message that is handed over: of the caller, the Message-ID or
 // X-Idempotency-Key, the envelope and the content. A message with neither of these headers has no key.
-func keyOf(tenant string, h Handover, p email.Parts) idempotency.Key {
+func (s *Service) keyOf(tenant string, h Handover, p email.Parts) idempotency.Key {
 	if cmp.Or(p.IdempotencyKey, p.MessageID) == "" {
 		return idempotency.Key{}
 	}
@@ -77,7 +77,7 @@ func keyOf(tenant string, h Handover, p email.Parts) idempotency.Key {
 	}
 	to := make([]string, len(h.Recipients))
 	for i, r := range h.Recipients {
-		to[i] = strings.ToLower(r)
+		to[i] = s.mailbox(r)
 	}
 	slices.Sort(to)
 	all := append([]string{h.Caller, name, h.Sender, p.Digest}, to...)

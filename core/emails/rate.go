@@ -221,8 +221,7 @@ type taken struct {
 	of    room
 	free  int
 	until time.Time
-	// keeps says that room is kept for another message; or, of what was taken, that it was kept for this one.
-	keeps bool
+	keeps bool // room is kept for another message
 }
 
 // reserve takes room for n recipients from the record, beside what is left, and as many as a share of the
@@ -259,7 +258,7 @@ func (b *budget) reserve(g *given, now time.Time, n int, date time.Time) taken {
 		g.use(per, more)
 		t.add[per], t.of[per] = part{more, p.until}, p.until
 	}
-	if t.keeps = g.Kept.isFor(date, now) && n >= g.Kept.Recipients; t.keeps {
+	if g.Kept.isFor(date, now) && n >= g.Kept.Recipients {
 		g.Kept = kept{}
 	}
 	return t
@@ -298,9 +297,7 @@ func (b *budget) settle(got taken, n int, date time.Time) {
 		p.recipients += add.recipients - n
 		b.left[per] = p
 	}
-	if b.spare = max(b.spare-n, 0); got.keeps {
-		b.full = time.Time{} // there may be more for others now
-	}
+	b.spare = max(b.spare-n, 0)
 }
 
 // giveBack gives back the room of n recipients who were not sent anything. Room of a window that is over is of

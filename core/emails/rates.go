@@ -235,7 +235,7 @@ func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) boo
 
 // holdBack puts a message back into the queue of a provider that has no room for it before a time. Its failures
 // are not counted. It keeps its place if nothing is claimed from the queue until then. Otherwise it would be
-// claimed again at once: it is set aside, and room is kept for it.
+// claimed again at once, and is set aside. Room is kept for it, unless it can do with any.
 func (s *Service) holdBack(ctx context.Context, st *stored, provider string, until time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
@@ -243,12 +243,15 @@ func (s *Service) holdBack(ctx context.Context, st *stored, provider string, unt
 	b, m, now := s.queues.budgets[provider], st.outgoing(), s.Clock.Now()
 	st.message.Next = ""
 	s.enqueue(st, provider, m.Date())
-	if s.opens(b, s.Mailers, 1, now).IsZero() {
+	overtaken := s.opens(b, s.Mailers, 1, now).IsZero()
+	if overtaken {
+		due := s.opens(b, eligible(m, s.Mailers), recipientsOf(m), m.Date())
+		s.setAside(st, provider, inOrder(latest(due, now), now.Sub(m.Date())))
+	}
+	if overtaken || recipientsOf(m) > 1 {
 		if err := b.keep(ctx, recipientsOf(m), m.Date(), until); err != nil {
 			s.Log.WarnContext(ctx, "no room is kept for an email", "email", m.ID, "tenant", m.Tenant, "provider", provider, "error", err)
 		}
-		due := s.opens(b, eligible(m, s.Mailers), recipientsOf(m), m.Date())
-		s.setAside(st, provider, inOrder(latest(due, now), now.Sub(m.Date())))
 	}
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not put off", "email", m.ID, "tenant", m.Tenant, "error", err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"patchbay/core/email"
@@ -244,7 +243,7 @@ func (s *Service) recipients(m *email.Message, email string) (to []int) {
 
 // isAddress reports whether a provider's form of an address is that of a recipient.
 func (s *Service) isAddress(r email.Recipient, address string) bool {
-	return strings.EqualFold(s.ascii(r.Email), address)
+	return s.mailbox(r.Email) == s.mailbox(address)
 }
 
 // feedOnly reports whether an event only goes to the feed: it may happen any number of times, and
