@@ -98,18 +98,25 @@ func TestOneBadAddressDoesNotStopTheOthers(t *testing.T) {
 	})
 }
 
-// The process may die, or the store fail, at any save. What was split is not sent together as well.
+// The process may die, or the store fail, at any call. What was split is not sent together as well, and nothing
+// is left behind.
 func TestASplitThatIsInterruptedSendsNothingTwice(t *testing.T) {
 	for n := range 12 {
-		for _, op := range []string{memjournal.Save, memjournal.Saved} {
-			t.Run(fmt.Sprintf("%s %d", op, n), func(t *testing.T) {
+		for _, at := range []struct {
+			op   string
+			kind fault.Kind
+		}{
+			{memjournal.Save, fault.UnknownOutcome}, {memjournal.Saved, fault.UnknownOutcome},
+			{memjournal.Save, fault.Unavailable}, {memjournal.Get, fault.Unavailable},
+		} {
+			t.Run(fmt.Sprintf("%s %d %s", at.op, n, at.kind), func(t *testing.T) {
 				first, second := merging("first", fails(1, fault.Unavailable)), single("second", nil)
 				withBatches(t, []*line{first, second}, func(t *testing.T, o *batchRig) {
 					b := o.send(t, batchOf(3), idempotency.Key{})
 					var count atomic.Int64
-					fail := func(at string) error {
-						if at == op && count.Add(1) == int64(n+1) {
-							return fault.New(fault.UnknownOutcome, "scripted", "")
+					fail := func(op string) error {
+						if op == at.op && count.Add(1) == int64(n+1) {
+							return fault.New(at.kind, "scripted", "")
 						}
 						return nil
 					}
