@@ -40,6 +40,9 @@ func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]str
 		all := []object{}
 		for _, m := range messages() {
 			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": append([]string{}, m.Tags...), "message": string(m.Raw)}
+			if m.Tracking != "" {
+				one["tracking"] = m.Tracking
+			}
 			if t := m.Template; t != nil {
 				one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
 			}
