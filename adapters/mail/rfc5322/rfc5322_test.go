@@ -92,7 +92,7 @@ func TestAnAddressHasItsDomainInASCII(t *testing.T) {
 	}
 }
 
-func TestUnicode(t *testing.T) {
+func TestAnAddressHasItsDomainInItsScript(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[string]string{
 		"ada@example.com": "ada@example.com", "Ada@XN--bcher-kva.example": "Ada@bücher.example", "ada@xn--r8jz45g.xn--zckzah": "ada@例え.テスト",
