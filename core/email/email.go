@@ -279,6 +279,11 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 	for i := range m.Recipients {
 		m.Recipients[i].erase(theirs)
 	}
+	m.eraseAnswers()
+}
+
+// eraseAnswers removes what providers have answered, who may quote whom they answered about.
+func (m *Message) eraseAnswers() {
 	for i := range m.Attempts {
 		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil
 	}

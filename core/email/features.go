@@ -21,7 +21,7 @@ type Features struct {
 	OnlyBcc     bool // a message without To and Cc
 	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
 	// Tracking are the settings of Message.Tracking that the provider can carry: those of EachTracking if
-	// it can be told for each message, otherwise that of its account, if it is known.
+	// it can be set for each message, otherwise that of its account, if it is known.
 	Tracking []Tracking
 	// SendsFor reports whether the provider sends for an address in From. A nil func means that it sends
 	// for all.
@@ -34,10 +34,10 @@ type Features struct {
 	// repeat of the call, with the same message, as it answered the first, and sends nothing again. 0
 	// means that a repeat would be sent again.
 	KeyMemory time.Duration
-	// Account tells the account that remembers them from any other, at this provider or elsewhere: a call is
-	// repeated only where Account is as it was at the first. It is stored and so not secret, such as a keyed
-	// hash of the credentials; provider.Environment has one. Empty means that it is not known which account
-	// it is: then no call is repeated.
+	// Account distinguishes the account that remembers them from any other, at this provider or elsewhere: a
+	// call is repeated only where Account is as it was at the first. It is stored and so not secret, such as
+	// a keyed hash of the credentials; provider.Environment has one. Empty means that it is not known which
+	// account it is: then no call is repeated.
 	Account string
 	// Labels reports whether the provider can keep a tag, which has no name, or an entry of the
 	// metadata. A nil func means that it can keep any.

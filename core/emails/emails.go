@@ -210,8 +210,10 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 	}
 	err := s.insert(ctx, &st)
 	if err == nil && !st.record.Held && st.record.Rev == 1 { // otherwise another process has begun with it
+		accepted := st.message
+		accepted.Recipients = slices.Clone(st.message.Recipients) // they change while it is sent
 		s.dispatch(ctx, st, first, placed)
-		return st.message, nil
+		return accepted, nil
 	}
 	if placed {
 		s.places.Release(first)

@@ -27,8 +27,8 @@ const handoverRoute = "SMTP DATA"
 // A message that differs from an earlier one in anything that counts is another message, also under the
 // same Message-ID: see keyOf.
 //
-// Invalid, with the Param from if it is about the sender; Unsupported: no provider can carry it; Conflict
-// with code message_erased; Unavailable; UnknownOutcome.
+// Invalid, with the Param from if it is about the sender: it cannot be read, or not be sent; Unsupported: no
+// provider can carry it; Conflict with code message_erased; Unavailable; UnknownOutcome.
 func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m email.Message, replayed bool, err error) {
 	parts, err := s.MIME.Read(h.Raw)
 	if err != nil {

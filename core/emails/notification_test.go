@@ -138,7 +138,7 @@ func (o *office) asEarlier(t *testing.T, id string) {
 	}
 }
 
-// The save's answer is lost, or somebody else was quicker: the feed is told once.
+// The save's answer is lost, or somebody else was quicker: the feed gets the event once.
 func TestNewsIsSavedOnce(t *testing.T) {
 	for name, failure := range map[string]error{
 		"its answer is lost": fault.New(fault.UnknownOutcome, "scripted", ""),
