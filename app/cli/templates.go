@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/handlebars"
+	"patchbay/adapters/htmltext"
 	"patchbay/adapters/provider"
 	"patchbay/adapters/templatedir"
 	"patchbay/app"
@@ -170,6 +171,9 @@ func renderTemplate(load loader) *cobra.Command {
 		content, err := handlebars.New(c.Mail.Templates.MissingKey).Render(source, data)
 		if err != nil {
 			return err
+		}
+		if content.Text == "" && content.HTML != "" {
+			content.Text = htmltext.Text{}.Text(content.HTML) // as of an email without a text
 		}
 		return printTemplate(cmd.OutOrStdout(), content, template.Part(part))
 	})

@@ -100,6 +100,14 @@ func TestWhatWasPushedIsStoredAndActive(t *testing.T) {
 	}
 }
 
+func TestATemplateWithoutATextIsRenderedWithTheOneThatIsDerived(t *testing.T) {
+	t.Parallel()
+	r := newTemplatesRig(t)
+	r.put(t, template.Source{Name: "welcome", Subject: "Hello", HTML: "<p>Welcome <b>back</b></p>"})
+	r.wantRun(t, 0, "text:\nWelcome back", "render", "welcome")
+	r.wantRun(t, 0, "Welcome back\n", "render", "welcome", "--part", "text")
+}
+
 // Versions are few, and those that a person made stay.
 func TestAPushReplacesTheOneBefore(t *testing.T) {
 	t.Parallel()
