@@ -902,7 +902,7 @@ type ListEmailsParams struct {
 	// Tag A tag of the email.
 	Tag TagFilter `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
 
-	// Metadata Pairs of the email's metadata, all of which it has: `metadata[order]=1001&metadata[shop]=north`.
+	// Metadata Pairs of the email's metadata, all of which it has: `metadata[order]=1001&metadata[shop]=north`. The brackets may be written as %5B and %5D; curl wants that, or its flag -g.
 	Metadata MetadataFilter `json:"metadata,omitempty,omitzero"`
 
 	// CreatedFrom Emails accepted at this time or later. A plus sign in it is %2B.
