@@ -43,6 +43,7 @@ import (
 	"patchbay/core/retention"
 	"patchbay/core/suppression"
 	"patchbay/core/suppressions"
+	"patchbay/core/user"
 	"patchbay/core/users"
 	"patchbay/core/webhooks"
 	"patchbay/core/worker"
@@ -326,7 +327,7 @@ func newWebhooks(store Storage, h hooks, pay *payments.Service, mail *emails.Ser
 }
 
 func newUsers(store Storage, f fallback, s environment) *users.Service {
-	return users.New(store.Users, f.standby, s.clock, s.ids)
+	return users.New(store.Users, f.standby, s.clock, s.ids, user.Scripts{ASCII: rfc5322.ASCII, Unicode: rfc5322.Unicode})
 }
 
 // setbacksKept is how long a failed handling of a record is kept after the record is no

@@ -221,7 +221,7 @@ func newWorld() *world {
 		Journal: held, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: s.log,
 	})
-	w.directory = users.New(db.Users(), copied, s.clock, s.ids)
+	w.directory = users.New(db.Users(), copied, s.clock, s.ids, user.Scripts{})
 	hooks := webhooks.New(webhooks.Options{Journal: held, Accounts: []string{"stripe", "stripe-eu"}, Clock: s.clock, Owner: "one", Log: s.log})
 	old := &retention.Service{Clock: s.clock, Log: s.log, Rules: []retention.Rule{{What: "parts", Age: time.Hour, Purge: held.Sweep}}}
 	w.runs = []func(context.Context){

@@ -40,7 +40,7 @@ type pool struct {
 // Check wants a setting that the others do not need.
 func (a *acme) Check() (path, text string) {
 	if a.Text == "" {
-		return "text", "must be written"
+		return "text", "is required"
 	}
 	return "", ""
 }

@@ -122,7 +122,7 @@ func (s *source) checkSMTP(c *Config) {
 		s.mistake("auth.mode", "may be off only if mail.smtp.address is a loopback address as well; write auto")
 	}
 	if c.SMTPKeysRequired() && !files {
-		s.mistake("mail.smtp.tls.cert_file", "and key_file must be written where API keys are required: no key is taken before TLS")
+		s.mistake("mail.smtp.tls.cert_file", "and key_file are required where API keys are: no key is taken before TLS")
 	}
 }
 

@@ -164,7 +164,7 @@ func TestMistakesInValuesAreReported(t *testing.T) {
 		{"an unknown setting of a provider", "providers:\n  a:\n    type: acme\n    text: x\n    pool: {min: 1}\n", []string{
 			"file:5: providers.a.pool.min: is not a setting; did you mean max?",
 		}},
-		{"a setting that is missing", "providers:\n  a:\n    type: acme\n", []string{"file:2: providers.a.text: must be written"}},
+		{"a setting that is missing", "providers:\n  a:\n    type: acme\n", []string{"file:2: providers.a.text: is required"}},
 	} {
 		tt.check(t)
 	}

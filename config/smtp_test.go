@@ -7,7 +7,7 @@ import (
 
 func TestMistakesInTheWayInBySMTPAreReported(t *testing.T) {
 	t.Parallel()
-	const needed = "mail.smtp.tls.cert_file: and key_file must be written where API keys are required: no key is taken before TLS"
+	const needed = "mail.smtp.tls.cert_file: and key_file are required where API keys are: no key is taken before TLS"
 	for _, tt := range []mistake{
 		{"no address", "mail: {smtp: {address: here}}", []string{`file:1: mail.smtp.address: "here" is not an address such as 127.0.0.1:8080`}},
 		{"the address of the API", "mail: {smtp: {address: '127.0.0.1:8080'}}", []string{"file:1: mail.smtp.address: must not be server.address: the two listen apart"}},

@@ -18,7 +18,7 @@ type UserRepository interface {
 	// FindByID reads a user. NotFound, also for a deleted user.
 	FindByID(ctx context.Context, tenant, id string) (user.User, error)
 
-	// FindByEmail reads a user by normalised email. NotFound.
+	// FindByEmail reads a user by email as it is stored. NotFound.
 	FindByEmail(ctx context.Context, tenant, email string) (user.User, error)
 
 	// FindByKey reads the user created under a scoped idempotency key. NotFound.

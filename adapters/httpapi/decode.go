@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"mime"
+	"reflect"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
+	"patchbay/adapters/httpapi/api"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 )
@@ -83,11 +86,41 @@ func decodeError(err error) error {
 		case errors.Is(err, errNull):
 			return fault.InvalidParam(at, "null_not_allowed", "null is not a value here; leave the field out if it has none")
 		}
-		return fault.InvalidParam(at, "wrong_type", "the value is not of the type that is expected here")
+		return fault.InvalidParam(at, "wrong_type", "the value must be "+wanted(semantic.GoType))
 	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
 		return fault.InvalidParam(param(syntactic.JSONPointer), "duplicate_field", "the field is written twice")
 	}
 	return fault.New(fault.Invalid, "malformed_json", "the body is not one well-formed JSON document in UTF-8")
+}
+
+// wanted describes the JSON value that a type of a model is decoded from.
+func wanted(t reflect.Type) string {
+	if t == nil {
+		return "of another type"
+	}
+	switch t {
+	case reflect.TypeFor[time.Time]():
+		return "a time such as 2026-11-30T12:00:00Z"
+	case reflect.TypeFor[[]byte]():
+		return "a string in base64"
+	case reflect.TypeFor[api.StringOrMailbox]():
+		return "a string, or an object with email and name"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "an integer"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "of another type"
 }
 
 // param converts a JSON pointer (RFC 6901) to the API's field names: to[0], metadata.order.

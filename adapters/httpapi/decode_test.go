@@ -146,3 +146,34 @@ func TestIdempotencyKeyIsScopedToTheCall(t *testing.T) {
 	r.do(t, "POST", "/api/users", ada, asJSON, header{"Idempotency-Key": strings.Repeat("k", 256)}).
 		refused(t, 400, "invalid_idempotency_key", "Idempotency-Key")
 }
+
+func TestAWrongTypeIsToldWhichOneIsWanted(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct{ method, path, body, param, want string }{
+		{"POST", "/api/users", `{"email":7}`, "email", "a string"},
+		{"POST", "/api/users", `[]`, "", "an object"},
+		{"POST", "/api/users", `{"email":"a@example.com","metadata":"x"}`, "metadata", "an object"},
+		{"POST", "/api/users", `{"email":"a@example.com","metadata":{"a":1}}`, "metadata.a", "a string"},
+		{"PATCH", "/api/users/usr_1", `{"name":7}`, "name", "a string"},
+		{"PATCH", "/api/users/usr_1", `{"metadata":[]}`, "metadata", "an object"},
+		{"POST", "/api/payments", `{"amount":"1200"}`, "amount", "an integer"},
+		{"POST", "/api/payments", `{"amount":12.5}`, "amount", "an integer"},
+		{"POST", "/api/payments", `{"amount":1e30}`, "amount", "an integer"},
+		{"POST", "/api/payments", `{"confirm":"yes"}`, "confirm", "true or false"},
+		{"POST", "/api/emails", `{"to":"ada@example.com"}`, "to", "a list"},
+		{"POST", "/api/emails", `{"to":[7]}`, "to[0]", "a string, or an object with email and name"},
+		{"POST", "/api/emails", `{"to":[{"email":7}]}`, "to[0].email", "a string"},
+		{"POST", "/api/emails", `{"from":[]}`, "from", "a string, or an object with email and name"},
+		{"POST", "/api/emails", `{"sendAt":"tomorrow"}`, "sendAt", "a time such as 2026-11-30T12:00:00Z"},
+		{"POST", "/api/emails", `{"sendAt":1700000000}`, "sendAt", "a time such as 2026-11-30T12:00:00Z"},
+		{"POST", "/api/emails", `{"attachments":[{"content":"%"}]}`, "attachments[0].content", "a string in base64"},
+		{"POST", "/api/emails", `{"attachments":{}}`, "attachments", "a list"},
+	} {
+		a := r.do(t, row.method, row.path, row.body, asJSON)
+		a.refused(t, 400, "wrong_type", row.param)
+		if want := "the value must be " + row.want; a.err.Message != want {
+			t.Errorf("%s %s: message = %q, want %q", row.path, row.body, a.err.Message, want)
+		}
+	}
+}

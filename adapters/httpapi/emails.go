@@ -130,7 +130,7 @@ func (r *request) emailFilter() (f emails.Filter, err error) {
 		Status: email.Status(r.query("status")), Batch: r.query("batch"), Recipient: r.query("recipient"), Tag: r.query("tag"), Metadata: r.queries("metadata"),
 	}
 	if f.Status != "" && !f.Status.Known() {
-		return f, errUnknownStatus
+		return f, unknownStatus(email.Statuses())
 	}
 	if f.From, err = r.queryTime("createdFrom"); err != nil {
 		return f, err

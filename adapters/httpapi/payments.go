@@ -93,7 +93,7 @@ func (s *Server) getPayment(r *request) (any, error) {
 func (s *Server) listPayments(r *request, cursor string, limit int) (any, error) {
 	status := payment.Status(r.query("status"))
 	if status != "" && !status.Known() {
-		return nil, errUnknownStatus
+		return nil, unknownStatus(payment.Statuses())
 	}
 	page, err := s.Payments.List(r.ctx, r.caller.Tenant, payments.Filter{
 		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: status,

@@ -56,7 +56,7 @@ func serve(t testing.TB, change ...func(*httpapi.Server)) *rig {
 	r.access = apikeys.New(apikeys.Options{Journal: r.journal, Clock: clock.System{}, IDs: ids.UUIDs{}, Pepper: []byte("pepper")})
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	s := httpapi.New(httpapi.Options{
-		Users:   users.New(r.users, nil, clock.System{}, ids.UUIDs{}),
+		Users:   users.New(r.users, nil, clock.System{}, ids.UUIDs{}, user.Scripts{}),
 		Events:  events.New(r.journal),
 		APIKeys: r.access,
 		Webhooks: webhooks.New(webhooks.Options{

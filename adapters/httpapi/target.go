@@ -9,8 +9,14 @@ import (
 	"patchbay/core/fault"
 )
 
-// errUnknownStatus refuses a status filter that never matches.
-var errUnknownStatus = fault.InvalidParam("status", "invalid_status", "there is no such status")
+// unknownStatus refuses a status filter that never matches.
+func unknownStatus[S ~string](all []S) error {
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = string(one)
+	}
+	return fault.InvalidParam("status", "invalid_status", "status must be one of "+strings.Join(names, ", "))
+}
 
 const (
 	alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

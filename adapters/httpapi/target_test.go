@@ -213,6 +213,14 @@ func TestUnknownStatusesAreRefused(t *testing.T) {
 	for _, status := range []string{"succeded", "processing", "Queued"} {
 		r.do(t, "GET", "/api/emails?status="+status, "").refused(t, 400, "invalid_status", "status")
 	}
+	for path, want := range map[string]string{
+		"/api/payments": "status must be one of requires_payment_method, requires_confirmation, requires_action, processing, requires_capture, succeeded, canceled",
+		"/api/emails":   "status must be one of queued, sending, sent, delivered, failed, unknown, canceled, suppressed, split",
+	} {
+		if got := r.do(t, "GET", path+"?status=bounced", "").err.Message; got != want {
+			t.Errorf("%s: message = %q, want %q", path, got, want)
+		}
+	}
 	for status, n := range map[string]int{"succeeded": 1, "canceled": 0, "requires_payment_method": 0, "": 1} {
 		a := r.do(t, "GET", "/api/payments?status="+status, "")
 		if a.status != 200 || strings.Count(a.body, `"amountCapturable"`) != n {

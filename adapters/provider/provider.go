@@ -133,6 +133,10 @@ type Account struct {
 	Secrets  []string
 }
 
+// BadSignature returns the error of a delivery without a valid signature: Invalid with code invalid_signature.
+// why must not quote the delivery.
+func BadSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
+
 // Distinct returns Invalid if a secret is empty, or shared by two accounts: an event must be
 // valid for one account only.
 func Distinct(accounts ...Account) error {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +40,9 @@ func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]str
 		all := []object{}
 		for _, m := range messages() {
 			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": append([]string{}, m.Tags...), "message": string(m.Raw)}
+			if m.Tracking != "" {
+				one["tracking"] = m.Tracking
+			}
 			if t := m.Template; t != nil {
 				one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
 			}
@@ -58,29 +62,36 @@ type object map[string]any
 func simulate() *cobra.Command {
 	return group("simulate", "Serve a simulated provider alone, for tests; nothing is kept",
 		simulateStripe(),
-		simulated("sendgrid", "Serve a simulated account at SendGrid", func(string) simulation {
-			s := sendgridsim.New(sendgridsim.Options{})
+		simulated("sendgrid", "Serve a simulated account at SendGrid", []string{"api_key"}, func(_ string, chosen chosen) simulation {
+			s := sendgridsim.New(sendgridsim.Options{Key: chosen.of("api_key")})
 			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
 		}),
-		simulated("mailgun", "Serve a simulated domain at Mailgun", func(string) simulation {
-			s := mailgunsim.New(mailgunsim.Options{})
+		simulated("mailgun", "Serve a simulated domain at Mailgun", []string{"domain", "api_key"}, func(_ string, chosen chosen) simulation {
+			s := mailgunsim.New(mailgunsim.Options{Domain: chosen.of("domain"), Key: chosen.of("api_key")})
 			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
 		}),
-		simulated("resend", "Serve a simulated account at Resend", func(string) simulation {
-			s := resendsim.New(resendsim.Options{})
+		simulated("resend", "Serve a simulated account at Resend", []string{"api_key"}, func(_ string, chosen chosen) simulation {
+			s := resendsim.New(resendsim.Options{Key: chosen.of("api_key")})
 			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
 		}),
-		simulated("ses", "Serve a simulated account at Amazon SES", func(string) simulation {
-			s := sessim.New(sessim.Options{})
+		simulated("ses", "Serve a simulated account at Amazon SES", []string{"region", "access_key_id", "secret_access_key"}, func(_ string, chosen chosen) simulation {
+			s := sessim.New(sessim.Options{Region: chosen.of("region"), KeyID: chosen.of("access_key_id"), Secret: chosen.of("secret_access_key")})
 			return mailing(s, s.Messages, [2]string{"region", s.Region()}, [2]string{"access_key_id", s.KeyID()}, [2]string{"secret_access_key", s.Key()})
 		}),
 	)
 }
 
+// chosen has the values of the flags that are named after a provider's settings.
+type chosen map[string]*string
+
+// of returns the value that was chosen for a setting, "" if the simulator chooses one.
+func (c chosen) of(setting string) string { return *c[setting] }
+
 func simulateStripe() *cobra.Command {
 	var webhooks, secret string
-	cmd := simulated("stripe", "Serve a simulated account at Stripe", func(base string) simulation {
+	cmd := simulated("stripe", "Serve a simulated account at Stripe", []string{"account", "secret_key"}, func(base string, chosen chosen) simulation {
 		s := stripesim.New(stripesim.Options{
+			Account: chosen.of("account"), Key: chosen.of("secret_key"),
 			RefundTakes: 5 * time.Second, Approval: func(reference string) string { return base + stripesim.ApprovalPath + reference },
 		})
 		routes := http.NewServeMux()
@@ -116,8 +127,11 @@ func reason(status int, err error) string {
 	return fmt.Sprintf("status %d", status)
 }
 
-func simulated(name, short string, open func(base string) simulation) *cobra.Command {
+// simulated returns the command for a provider. settings are those of the provider that can be chosen, so that
+// a configuration for it can be written before it starts.
+func simulated(name, short string, settings []string, open func(base string, chosen chosen) simulation) *cobra.Command {
 	var address string
+	chosen := chosen{}
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -127,10 +141,13 @@ func simulated(name, short string, open func(base string) simulation) *cobra.Com
 			}
 			base := baseURL(l.Addr().(*net.TCPAddr))
 			fmt.Fprintf(cmd.OutOrStdout(), "base_url %s\n", base)
-			return open(base).serve(cmd.Context(), l, cmd)
+			return open(base, chosen).serve(cmd.Context(), l, cmd)
 		},
 	}
 	cmd.Flags().StringVar(&address, "address", "127.0.0.1:0", "address to listen on; with port 0, any free port")
+	for _, one := range settings {
+		chosen[one] = cmd.Flags().String(strings.ReplaceAll(one, "_", "-"), "", "the "+one+"; printed if it is not given")
+	}
 	return cmd
 }
 

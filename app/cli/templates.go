@@ -81,8 +81,8 @@ func printMistakes(cmd *cobra.Command, c *config.Config, sources map[string]temp
 	return mistakes
 }
 
-// eachStored calls do for each template and each provider that stores it and has an API for that;
-// store is nil if it has none. It prints the errors, and returns their number.
+// eachStored calls do for each template and each provider that stores it; store is nil if that has no API
+// for templates. It prints the errors, and returns their number.
 func eachStored(cmd *cobra.Command, c *config.Config, sources map[string]template.Source, do func(source template.Source, target app.TemplateTarget, store provider.TemplateStore) error) (failed int) {
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		for _, target := range app.TemplateTargets(c, name) {

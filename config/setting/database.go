@@ -78,11 +78,11 @@ func (d *Database) Check() (path, text string) {
 	}
 	switch {
 	case d.Host == "":
-		return "host", "must be written"
+		return "host", "is required"
 	case d.Port < 1 || d.Port > 65535:
 		return "port", "must be 1 to 65535"
 	case d.Database == "":
-		return "database", "must be written"
+		return "database", "is required"
 	case !d.SSL && !d.AllowPlaintext && !Loopback(d.server()):
 		return "ssl", "may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe"
 	case (d.CertFile == "") != (d.KeyFile == ""):

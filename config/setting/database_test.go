@@ -54,8 +54,8 @@ func TestDatabaseCheckReportsWrongSettings(t *testing.T) {
 		path, text string // nothing where it is right
 	}{
 		"the defaults":                          {func(*setting.Database) {}, "", ""},
-		"no host":                               {func(d *setting.Database) { d.Host = "" }, "host", "must be written"},
-		"no database":                           {func(d *setting.Database) { d.Database = "" }, "database", "must be written"},
+		"no host":                               {func(d *setting.Database) { d.Host = "" }, "host", "is required"},
+		"no database":                           {func(d *setting.Database) { d.Database = "" }, "database", "is required"},
 		"no port":                               {func(d *setting.Database) { d.Port = 0 }, "port", "must be 1 to 65535"},
 		"too high a port":                       {func(d *setting.Database) { d.Port = 65536 }, "port", "must be 1 to 65535"},
 		"plaintext on this machine is accepted": {func(d *setting.Database) { d.SSL = false }, "", ""},

@@ -120,9 +120,10 @@ func (p Personalization) name(err error) error {
 }
 
 // Chunks returns the personalizations in groups of up to size, each for one message, which has no more
-// recipients than any message. Those of a group have one recipient each, or several each; and no address stands twice in a group, because
-// providers refuse that, and tell by the address alone what became of a copy.
-func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
+// recipients than any message. Those of a group have one recipient each, or several each. No address is in a
+// group twice, because providers refuse that, and report what became of a copy by its address alone. mailbox
+// returns the form in which addresses are compared.
+func Chunks(all []Personalization, size int, mailbox func(address string) string) (chunks [][]Personalization) {
 	var rounds [][]Personalization // by how often the address was there before
 	var shared []Personalization   // copies of several recipients
 	times := map[string]int{}
@@ -131,7 +132,7 @@ func Chunks(all []Personalization, size int) (chunks [][]Personalization) {
 			shared = append(shared, p)
 			continue
 		}
-		address := strings.ToLower(p.To[0].Email)
+		address := mailbox(p.To[0].Email)
 		n := times[address]
 		times[address]++
 		if n == len(rounds) {
@@ -190,17 +191,21 @@ func (f Features) merges(m Message) bool {
 }
 
 // eraseCopies removes the copies for a person from a message with copies for others, and reports
-// whether there are any for others. If nothing was sent, no trace of the person's copies stays.
+// whether there are any for others. A copy of several recipients is removed for all of them. If nothing was
+// sent, nothing of the person's copies stays.
 func (m *Message) eraseCopies(theirs func(email string) bool) (others bool) {
-	mine := func(p Personalization) bool {
-		return slices.ContainsFunc(p.To, func(a Address) bool { return theirs(a.Email) })
-	}
-	if len(m.Recipients) == 0 || theirs(m.From.Email) || !slices.ContainsFunc(m.Recipients, func(r Recipient) bool { return !theirs(r.Email) }) {
+	gone := map[int]bool{} // the places of the copies
+	left := slices.DeleteFunc(slices.Clone(m.Personalizations), func(p Personalization) bool {
+		gone[p.Index] = slices.ContainsFunc(p.To, func(a Address) bool { return theirs(a.Email) })
+		return gone[p.Index]
+	})
+	if len(m.Recipients) == 0 || len(left) == 0 || theirs(m.From.Email) {
 		return false
 	}
-	m.Personalizations = slices.DeleteFunc(slices.Clone(m.Personalizations), mine)
+	m.Personalizations = left
+	m.eraseAnswers()
 	if !m.HasOutcome(Accepted) && !m.HasOutcome(Ambiguous) {
-		m.Recipients = slices.DeleteFunc(slices.Clone(m.Recipients), func(r Recipient) bool { return theirs(r.Email) })
+		m.Recipients = slices.DeleteFunc(slices.Clone(m.Recipients), func(r Recipient) bool { return theirs(r.Email) || gone[r.Personalization] })
 		return true
 	}
 	for i := range m.Recipients {

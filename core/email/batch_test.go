@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"patchbay/core/email"
@@ -45,7 +46,7 @@ func TestChunks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			indexes := [][]int{}
-			for _, chunk := range email.Chunks(tt.all, tt.size) {
+			for _, chunk := range email.Chunks(tt.all, tt.size, strings.ToLower) {
 				var in []int
 				for _, p := range chunk {
 					in = append(in, p.Index)

@@ -30,6 +30,9 @@ const (
 
 var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Suppressed, Split}
 
+// Statuses returns all statuses.
+func Statuses() []Status { return slices.Clone(statuses) }
+
 // Known reports whether s is one of the statuses.
 func (s Status) Known() bool { return slices.Contains(statuses, s) }
 
@@ -65,7 +68,8 @@ type Message struct {
 	// HTMLOnly means that a message, or a copy, without a text is sent without one.
 	HTMLOnly bool `json:"htmlOnly,omitempty"`
 	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
-	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
+	// provider sends the subject, HTML and Text. HTML and Text are empty if no source of the template is here,
+	// and then no other provider can carry the message.
 	TemplateID   string            `json:"templateId,omitempty"`
 	TemplateData json.RawMessage   `json:"templateData,omitempty"`
 	Headers      map[string]string `json:"headers,omitempty"`
@@ -279,6 +283,11 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 	for i := range m.Recipients {
 		m.Recipients[i].erase(theirs)
 	}
+	m.eraseAnswers()
+}
+
+// eraseAnswers removes what providers have answered, who may quote whom they answered about.
+func (m *Message) eraseAnswers() {
 	for i := range m.Attempts {
 		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil
 	}

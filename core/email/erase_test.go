@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/email"
+	"patchbay/core/fault"
 	"patchbay/tests/canary"
 )
 
@@ -135,5 +136,57 @@ func TestTheLastPersonsCopyErasesTheMessage(t *testing.T) {
 	m.Erase(anybody, time.Now())
 	if m.ErasedAt.IsZero() || len(m.Personalizations) > 0 {
 		t.Errorf("ErasedAt = %s with %d personalizations, want the whole message erased", m.ErasedAt, len(m.Personalizations))
+	}
+}
+
+// A copy of several recipients is not sent to any of them once it is erased for one.
+func TestACopyThatAPersonSharesIsErasedForAll(t *testing.T) {
+	t.Parallel()
+	ada := func(email string) bool { return email == "ada@example.com" }
+	shared := email.Personalization{Index: 0, To: []email.Address{{Email: "ada@example.com"}, {Email: "friend@example.com"}}}
+	other := email.Personalization{Index: 1, To: []email.Address{{Email: "bob@example.com"}}}
+	sent := []email.Attempt{{Outcome: email.Accepted}}
+	for _, tt := range []struct {
+		name     string
+		copies   []email.Personalization
+		attempts []email.Attempt
+		erased   bool
+		want     []string // the recipients
+	}{
+		{"beside one for another", []email.Personalization{shared, other}, nil, false, []string{"bob@example.com"}},
+		{"beside one for another, once it was sent", []email.Personalization{shared, other}, sent, false, []string{email.ErasedAddress, "friend@example.com", "bob@example.com"}},
+		{"alone", []email.Personalization{shared}, nil, true, []string{email.ErasedAddress, "friend@example.com"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := email.Message{Personalizations: tt.copies, Recipients: email.RecipientsOf(tt.copies...), Attempts: tt.attempts}
+			m.Erase(ada, time.Now())
+			var left []string
+			for _, r := range m.Recipients {
+				left = append(left, r.Email)
+			}
+			if !slices.Equal(left, tt.want) {
+				t.Errorf("recipients = %q, want %q", left, tt.want)
+			}
+			if erased := !m.ErasedAt.IsZero(); erased != tt.erased {
+				t.Errorf("the message is erased: %t, want %t", erased, tt.erased)
+			}
+			if m.Concerns(ada) {
+				t.Error("Concerns = true, want false")
+			}
+		})
+	}
+}
+
+// What a provider answered may name whom it refused.
+func TestWhatProvidersSaidOfAPersonsCopyIsErased(t *testing.T) {
+	t.Parallel()
+	all := []email.Personalization{{Index: 0, To: []email.Address{{Email: "ada@example.com"}}}, {Index: 1, To: []email.Address{{Email: "bob@example.com"}}}}
+	m := email.Message{Personalizations: all, Recipients: email.RecipientsOf(all...), Attempts: []email.Attempt{{
+		Outcome: email.NotAccepted, Code: "rejected", Message: "ada is not known", Answer: &fault.Answer{Status: 400, Words: "ada is not known"},
+	}}}
+	m.Erase(func(email string) bool { return email == "ada@example.com" }, time.Now())
+	if a := m.Attempts[0]; a.Message != "" || a.Answer != nil || a.Code != "rejected" {
+		t.Errorf("the attempt says %+v, want its code alone", a)
 	}
 }

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ type Features struct {
 	OnlyBcc     bool // a message without To and Cc
 	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
 	// Tracking are the settings of Message.Tracking that the provider can carry: those of EachTracking if
-	// it can be told for each message, otherwise that of its account, if it is known.
+	// it can be set for each message, otherwise that of its account, if it is known.
 	Tracking []Tracking
 	// SendsFor reports whether the provider sends for an address in From. A nil func means that it sends
 	// for all.
@@ -34,10 +35,10 @@ type Features struct {
 	// repeat of the call, with the same message, as it answered the first, and sends nothing again. 0
 	// means that a repeat would be sent again.
 	KeyMemory time.Duration
-	// Account tells the account that remembers them from any other, at this provider or elsewhere: a call is
-	// repeated only where Account is as it was at the first. It is stored and so not secret, such as a keyed
-	// hash of the credentials; provider.Environment has one. Empty means that it is not known which account
-	// it is: then no call is repeated.
+	// Account distinguishes the account that remembers them from any other, at this provider or elsewhere: a
+	// call is repeated only where Account is as it was at the first. It is stored and so not secret, such as
+	// a keyed hash of the credentials; provider.Environment has one. Empty means that it is not known which
+	// account it is: then no call is repeated.
 	Account string
 	// Labels reports whether the provider can keep a tag, which has no name, or an entry of the
 	// metadata. A nil func means that it can keep any.
@@ -98,8 +99,45 @@ func (f Features) Carry(m Message) error {
 		return nil
 	}
 	return &fault.Error{
-		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks,
+		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks + f.excess(m, lacks),
 	}
+}
+
+// excess says which limit of the provider a message exceeds in a field, and by what; "" if it is none.
+func (f Features) excess(m Message, field string) string {
+	over := func(most, n int, of string) string {
+		if !exceeds(most, n) {
+			return ""
+		}
+		return fmt.Sprintf(": a provider takes at most %d %s, and there are %d", most, of, n)
+	}
+	switch field {
+	case "attachments":
+		if m.Envelope != nil && f.MIME {
+			return over(f.MaxMIME, m.AttachmentBytes(), "bytes of a message")
+		}
+		return over(f.MaxAttachments, m.fileBytes(), "bytes of files")
+	case "to":
+		return over(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc), "recipients")
+	case "tags":
+		return over(f.Tags, len(m.Tags), "tags")
+	case "metadata":
+		return over(f.MaxMetadata, m.metadataBytes(), "bytes of names and values")
+	case "replyTo":
+		return over(1, len(m.ReplyTo), "addresses")
+	}
+	return ""
+}
+
+// fileBytes returns the size of the files that a provider without MIME gets.
+func (m Message) fileBytes() int {
+	if m.Envelope == nil {
+		return m.AttachmentBytes()
+	}
+	if m.Envelope.Apart == nil {
+		return 0
+	}
+	return m.Envelope.Apart.Files
 }
 
 // Stores reports whether the provider stores a template.

@@ -125,6 +125,32 @@ func TestCarryWithinLimits(t *testing.T) {
 	}
 }
 
+func TestARefusalSaysWhichLimitIsExceeded(t *testing.T) {
+	t.Parallel()
+	handedOver := email.Message{Envelope: &email.Envelope{Apart: &email.Apart{Files: 8}}, Attachments: []email.Attachment{{Content: make([]byte, 9)}}}
+	files := email.Message{Attachments: []email.Attachment{{Content: make([]byte, 9)}}}
+	for name, tt := range map[string]struct {
+		features email.Features
+		m        email.Message
+		want     string
+	}{
+		"files":                       {email.Features{Attachments: true, MaxAttachments: 5}, files, "attachments: a provider takes at most 5 bytes of files, and there are 9"},
+		"no files":                    {email.Features{}, files, "attachments"},
+		"a message handed over":       {email.Features{MIME: true, MaxMIME: 5}, handedOver, "attachments: a provider takes at most 5 bytes of a message, and there are 9"},
+		"one that is taken apart":     {email.Features{Attachments: true, MaxAttachments: 5}, handedOver, "attachments: a provider takes at most 5 bytes of files, and there are 8"},
+		"recipients":                  {email.Features{MaxRecipients: 2}, email.Message{To: list("t", 1), Cc: list("c", 1), Bcc: list("b", 1)}, "to: a provider takes at most 2 recipients, and there are 3"},
+		"tags":                        {email.Features{Tags: 1}, email.Message{Tags: []string{"a", "b"}}, "tags: a provider takes at most 1 tags, and there are 2"},
+		"no tags":                     {email.Features{}, email.Message{Tags: []string{"a"}}, "tags"},
+		"metadata":                    {email.Features{Metadata: true, MaxMetadata: 3}, email.Message{Metadata: map[string]string{"ab": "cd"}}, "metadata: a provider takes at most 3 bytes of names and values, and there are 4"},
+		"several to be replied to":    {email.Features{}, email.Message{ReplyTo: list("r", 2)}, "replyTo: a provider takes at most 1 addresses, and there are 2"},
+		"a feature that has no limit": {email.Features{}, email.Message{Headers: map[string]string{"X-A": "b"}}, "headers"},
+	} {
+		if got, want := fault.From(tt.features.Carry(tt.m)).Message, "no provider can carry "+tt.want; got != want {
+			t.Errorf("%s: message = %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestAttempted(t *testing.T) {
 	t.Parallel()
 	m := email.Message{Attempts: []email.Attempt{{ID: "att_1"}, {ID: "att_2"}}}

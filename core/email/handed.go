@@ -37,8 +37,7 @@ type Parts struct {
 	IdempotencyKey        string // of the header X-Idempotency-Key
 	// Loss says what of the message the fields lack; it is empty if they lack nothing.
 	Loss string
-	// Forbidden is the name of a header that would tell a provider what to do with the message, if
-	// there is one.
+	// Forbidden is the name of a header that ForbiddenHeader refuses, if there is one.
 	Forbidden string
 	// Digest is the same for messages that say the same. It leaves out how the message came here, the
 	// boundaries of its parts and, if it has an IdempotencyKey, its Message-ID and Date.

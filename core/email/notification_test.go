@@ -11,7 +11,7 @@ import (
 
 var noon = time.Unix(1_700_000_000, 0).UTC()
 
-// told is one piece of news: of a copy, by the attempt, minutes after noon.
+// told is a notification of a copy, by the attempt, minutes after noon.
 type told struct {
 	attempt string
 	event   email.Event
@@ -37,7 +37,7 @@ func orders(list []told) (all [][]told) {
 	return all
 }
 
-// In whatever order news comes, and how often, it comes to the same.
+// In whatever order notifications come, and how often, the result is the same.
 func TestWhatBecomesOfARecipient(t *testing.T) {
 	t.Parallel()
 	const a, b = "att_a", "att_b"

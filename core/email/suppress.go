@@ -47,8 +47,8 @@ func (m *Message) Suppress(reasons map[string]string) (fresh []int, left bool) {
 }
 
 // WithoutSuppressed returns the message as it is sent: without the suppressed recipients and those whom a
-// provider has refused, and without the personalizations that lose all of theirs. Without anybody in To, those in Cc take their place,
-// and so does a single one in Bcc: no header shows more than it would have.
+// provider has refused, and without the personalizations that lose all of theirs. If nobody is left in To, those
+// in Cc take their place, and so does a single one in Bcc: no header shows more than it would have.
 func (m Message) WithoutSuppressed() Message {
 	out := make(map[string]bool)
 	for _, r := range m.Recipients {

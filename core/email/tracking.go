@@ -12,7 +12,7 @@ const (
 	TrackingOff Tracking = "off"
 )
 
-// EachTracking are the settings of a provider that can be told for each message.
+// EachTracking are the settings of a provider where it can be set for each message.
 func EachTracking() []Tracking { return []Tracking{TrackingOn, TrackingOff} }
 
 // AccountTracking returns the settings of a provider that tracks what its account says, from its

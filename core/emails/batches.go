@@ -62,7 +62,8 @@ type BatchState struct {
 // AcceptBatch accepts a batch, once per idempotency key. When it returns, all of its messages are on
 // disk. A repeated request returns the batch in its current state, with replayed set.
 //
-// Errors as those of Accept.
+// Invalid; Unsupported: no provider can carry one of the copies; Conflict with idempotency.CodeMismatch;
+// Unavailable; UnknownOutcome.
 func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchDraft, key idempotency.Key) (state BatchState, replayed bool, err error) {
 	now := s.Clock.Now()
 	source, err := s.checkBatch(d, now)
@@ -72,7 +73,7 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 	if err != nil {
 		return replayDespite(ctx, key, err, s.replayBatch)
 	}
-	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize, s.mailbox) {
 		if err := s.checkRoute(s.newChunk(email.Batch{Tenant: tenant, CreatedAt: now}, n, d, source, chunk)); err != nil {
 			return replayDespite(ctx, key, err, s.replayBatch)
 		}
@@ -117,7 +118,7 @@ func (s *Service) acceptBatch(ctx context.Context, id, tenant string, d email.Ba
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}}
 	var all []*stored
-	for n, chunk := range email.Chunks(d.Personalizations, chunkSize) {
+	for n, chunk := range email.Chunks(d.Personalizations, chunkSize, s.mailbox) {
 		m := s.newChunk(b.Batch, n, d, source, chunk)
 		r, err := s.chunkRecord(&m, s.queues.Queue(s.firstProvider(m)))
 		if err != nil {
@@ -182,7 +183,7 @@ func (s *Service) batchEvent(b email.Batch) event.Event {
 	return event.Event{ID: s.IDs.New("fev"), Tenant: b.Tenant, Type: "batch.accepted", Subject: b.ID, At: b.CreatedAt, Data: raw}
 }
 
-// GetBatch returns a batch. NotFound, also for a batch of another tenant.
+// GetBatch returns a batch. NotFound, also for a batch of another tenant; Unavailable.
 func (s *Service) GetBatch(ctx context.Context, tenant, id string) (BatchState, error) {
 	b, err := s.batches.Get(ctx, tenant, id)
 	if err != nil {
@@ -213,7 +214,9 @@ func (s *Service) count(ctx context.Context, b email.Batch) (map[email.Status]in
 
 // CancelBatch stops the messages of a batch that wait. What is being sent, or was sent, stays as it
 // is, but is not tried again, nor split. The mark that says so is on disk before the first of the messages
-// is canceled. NotFound.
+// is canceled.
+//
+// NotFound; Unavailable, also while it is held; UnknownOutcome: repeat it.
 func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchState, error) {
 	b, err := s.batches.Get(ctx, tenant, id)
 	switch {
@@ -227,6 +230,9 @@ func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchStat
 		return BatchState{}, err
 	}
 	err = s.messages.Walk(ctx, tenant, ports.Filter{Customer: id, Status: string(email.Queued)}, nil, func(st stored) error {
+		if st.message.Splitting {
+			return s.splitNow(ctx, tenant, st.message.ID)
+		}
 		_, err := s.Cancel(ctx, tenant, st.message.ID)
 		if fault.Is(err, fault.Conflict) { // it is being sent, or was erased
 			return nil

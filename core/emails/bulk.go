@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/ports"
 )
 
 const (
@@ -14,6 +15,7 @@ const (
 	MaxRetried = 100
 	// maxExamined is how many messages with the status one call reads at most.
 	maxExamined = 1000
+	pageSize    = 100 // messages that it reads at once
 )
 
 // RetrySet selects messages to be retried. It names one status: what may have been sent is retried only if
@@ -42,39 +44,61 @@ func (r RetrySet) has(m *email.Message) bool {
 }
 
 // RetryAll retries messages of a set, the newest first, up to limit of them, each as Retry does. A call may
-// end before, with Next. What is retried has left the set, so that a repeated call retries nothing twice.
+// end before, with Next. What is retried has left the set, and what others have retried since it was listed is
+// skipped, so that nothing is sent more often than somebody decided.
 //
-// Invalid; Unavailable; UnknownOutcome: some may have been retried, and a repeat goes on.
-func (s *Service) RetryAll(ctx context.Context, tenant string, set RetrySet, cursor string, limit int) (done RetriedSet, err error) {
+// Invalid; Unavailable or UnknownOutcome: nothing was retried, but for one message that may have been. An error
+// after others were retried ends the call as its limit does: Next begins with the message that it is about.
+func (s *Service) RetryAll(ctx context.Context, tenant string, set RetrySet, cursor string, limit int) (RetriedSet, error) {
 	if !slices.Contains(retryable, set.Status) {
-		return done, fault.InvalidParam("status", "invalid_status", "status must be failed, unknown or suppressed")
+		return RetriedSet{}, fault.InvalidParam("status", "invalid_status", "status must be failed, unknown or suppressed")
 	}
 	if limit < 1 || limit > MaxRetried {
-		return done, fault.InvalidParam("limit", "invalid_limit", "limit must be 1 to 100")
+		return RetriedSet{}, fault.InvalidParam("limit", "invalid_limit", "limit must be 1 to 100")
 	}
-	for examined := 0; done.Retried < limit && examined < maxExamined; {
-		page, err := s.List(ctx, tenant, Filter{Status: set.Status, From: set.Since, Before: set.Before}, cursor, limit-done.Retried)
-		if err != nil {
-			return done, err
+	done := RetriedSet{Next: cursor}
+	for examined := 0; examined < maxExamined; {
+		page, err := s.List(ctx, tenant, Filter{Status: set.Status, From: set.Since, Before: set.Before}, done.Next, pageSize)
+		looked := 0
+		if err == nil {
+			looked, err = s.retryPage(ctx, tenant, set, page.Messages, limit, &done)
 		}
-		for _, m := range page.Messages {
-			if !set.has(&m) {
-				continue
-			}
-			switch _, err := s.retry(ctx, tenant, m.ID, set.Status); {
+		switch {
+		case err != nil && done.Retried+done.Skipped == 0:
+			return RetriedSet{}, err
+		case err != nil:
+			s.Log.WarnContext(ctx, "some emails of a set are not retried", "tenant", tenant, "count", done.Retried, "error", err)
+			return done, nil
+		case looked < len(page.Messages): // the limit is reached
+			return done, nil
+		}
+		done.Next, examined = page.Next, examined+looked
+		if done.Next == "" || done.Retried == limit {
+			break
+		}
+	}
+	return done, nil
+}
+
+// retryPage retries messages of a page of a list until limit are done, and moves Next past them. It returns at
+// how many it has looked.
+func (s *Service) retryPage(ctx context.Context, tenant string, set RetrySet, page []email.Message, limit int, done *RetriedSet) (looked int, err error) {
+	for i := range page {
+		m := &page[i]
+		if done.Retried == limit {
+			return i, nil
+		}
+		if set.has(m) {
+			switch _, err := s.retry(ctx, tenant, m.ID, m); {
 			case err == nil:
 				done.Retried++
 			case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound):
 				done.Skipped++
 			default:
-				return done, err
+				return i, err
 			}
 		}
-		cursor, examined = page.Next, examined+len(page.Messages)
-		if cursor == "" {
-			return done, nil
-		}
+		done.Next = ports.CursorAt(m.CreatedAt, m.ID).String()
 	}
-	done.Next = cursor
-	return done, nil
+	return len(page), nil
 }

@@ -17,6 +17,7 @@ import (
 	"patchbay/core/guard"
 	"patchbay/core/idempotency"
 	"patchbay/core/record"
+	"patchbay/core/user"
 	"patchbay/core/worker"
 	"patchbay/ports"
 )
@@ -210,8 +211,10 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 	}
 	err := s.insert(ctx, &st)
 	if err == nil && !st.record.Held && st.record.Rev == 1 { // otherwise another process has begun with it
+		accepted := st.message
+		accepted.Recipients = slices.Clone(st.message.Recipients) // they change while it is sent
 		s.dispatch(ctx, st, first, placed)
-		return st.message, nil
+		return accepted, nil
 	}
 	if placed {
 		s.places.Release(first)
@@ -221,7 +224,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 
 // checkRoute returns Invalid if the tenant may not send as the sender, and the errors of checkFeatures.
 func (s *Service) checkRoute(m email.Message) error {
-	if err := s.Senders.check(m.Tenant, s.ascii(m.From.Email)); err != nil {
+	if err := s.Senders.check(m.Tenant, s.mailbox(m.From.Email)); err != nil {
 		return err
 	}
 	return s.checkFeatures(m)
@@ -268,6 +271,9 @@ func (s *Service) ascii(address string) string {
 	return address
 }
 
+// mailbox returns the form of an address in which it is compared with others.
+func (s *Service) mailbox(address string) string { return user.Mailbox(address, s.ASCIIAddress) }
+
 // checkMailboxes returns Invalid if two recipients are one mailbox, though their addresses are not
 // spelled the same, or if one is not allowed.
 func (s *Service) checkMailboxes(d email.Draft) error {
@@ -277,13 +283,13 @@ func (s *Service) checkMailboxes(d email.Draft) error {
 		addresses []email.Address
 	}{{"to", d.To}, {"cc", d.Cc}, {"bcc", d.Bcc}} {
 		for i, a := range list.addresses {
-			mailbox := strings.ToLower(s.ascii(a.Email))
+			mailbox := s.mailbox(a.Email)
 			if seen[mailbox] {
 				return fault.InvalidParam(fmt.Sprintf("%s[%d]", list.name, i), "duplicate_recipient", "an address may stand only once in to, cc and bcc")
 			}
 			seen[mailbox] = true
 		}
-		if err := s.Staging.check(list.addresses, list.name, s.ascii); err != nil {
+		if err := s.Staging.check(list.addresses, list.name, s.mailbox); err != nil {
 			return err
 		}
 	}

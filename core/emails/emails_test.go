@@ -21,6 +21,7 @@ func TestAnAcceptedMessageIsSentAtOnce(t *testing.T) {
 		equal(t, "text made from the HTML", m.Text, "Hello")
 		equal(t, "default sender", m.From.Email, "shop@example.com")
 		synctest.Wait()
+		equal(t, "status of the recipient in the answer, once it is sent", m.Recipients[0].Status, email.Queued)
 		m = r.get(t, m.ID)
 		equal(t, "status", m.Status, email.Sent)
 		equal(t, "attempts", outcomes(m), "first:accepted ")

@@ -21,10 +21,13 @@ var (
 // recipients of messages only, and not of all: so it reads all messages of the tenant, and passes the
 // number read to examined. Batches of which copies became messages of their own in the meantime are read
 // once more, since some of these may belong to pages that were read before.
+//
+// Unavailable; otherwise the errors of examined and found. Those of Erase are Conflict, if the message is being
+// sent or was split since, Unavailable and UnknownOutcome.
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
 	since, passed, again := s.Clock.Now().Add(-keyMargin), map[string]bool{}, map[string]bool{} // clocks may differ
 	each := func(st stored) error {
-		if st.message.Status == email.Split && st.message.UpdatedAt.After(since) {
+		if (st.message.Splitting || st.message.Status == email.Split) && st.message.UpdatedAt.After(since) {
 			again[st.message.Batch] = true
 		}
 		if !st.message.Concerns(p.Has) || passed[st.message.ID] {

@@ -130,7 +130,7 @@ func (s *Service) pullOut(ctx context.Context, e expiry, now time.Time) (done bo
 }
 
 // PurgeExpiries removes up to n second records of messages that expired before a time and do not wait any
-// more. It returns how many it has removed, 0 if none are left.
+// more. It returns how many it has removed, 0 if none are left. Unavailable; UnknownOutcome.
 func (s *Service) PurgeExpiries(ctx context.Context, before time.Time, n int) (int, error) {
 	return s.Journal.Purge(ctx, expiryTenant, ExpiryKind, before, n)
 }

@@ -56,7 +56,7 @@ type Page struct {
 // List returns the messages that a filter selects, newest first. A message that an earlier version has
 // accepted is not found by recipient, tag or metadata until it changes for the next time.
 //
-// Invalid, with the field or the cursor; Unavailable.
+// Invalid, with the Param recipient, metadata or cursor; Unavailable.
 func (s *Service) List(ctx context.Context, tenant string, f Filter, cursor string, limit int) (Page, error) {
 	filter, err := s.recordFilter(tenant, f)
 	if err != nil {

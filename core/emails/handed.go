@@ -27,8 +27,8 @@ const handoverRoute = "SMTP DATA"
 // A message that differs from an earlier one in anything that counts is another message, also under the
 // same Message-ID: see keyOf.
 //
-// Invalid, with the Param from if it is about the sender; Unsupported: no provider can carry it; Conflict
-// with code message_erased; Unavailable; UnknownOutcome.
+// Invalid, with the Param from if it is about the sender: it cannot be read, or not be sent; Unsupported: no
+// provider can carry it; Conflict with code message_erased; Unavailable; UnknownOutcome.
 func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m email.Message, replayed bool, err error) {
 	parts, err := s.MIME.Read(h.Raw)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	if parts.Forbidden != "" {
 		return email.Message{}, false, fault.InvalidParam("headers", "forbidden_header", "a header would tell a provider what to do with the message")
 	}
-	key := keyOf(tenant, h, parts)
+	key := s.keyOf(tenant, h, parts)
 	if err := s.checkSenders(tenant, h, parts); err != nil {
 		return replayDespite(ctx, key, err, s.replay)
 	}
@@ -58,7 +58,7 @@ func (s *Service) checkSenders(tenant string, h Handover, p email.Parts) error {
 		senders = append(senders, email.Address{Email: h.Sender})
 	}
 	for _, a := range senders {
-		if err := s.Senders.check(tenant, s.ascii(a.Email)); err != nil {
+		if err := s.Senders.check(tenant, s.mailbox(a.Email)); err != nil {
 			return err
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Service) checkSenders(tenant string, h Handover, p email.Parts) error {
 
 // keyOf returns the idempotency key of a message that is handed over: of the caller, the Message-ID or
 // X-Idempotency-Key, the envelope and the content. A message with neither of these headers has no key.
-func keyOf(tenant string, h Handover, p email.Parts) idempotency.Key {
+func (s *Service) keyOf(tenant string, h Handover, p email.Parts) idempotency.Key {
 	if cmp.Or(p.IdempotencyKey, p.MessageID) == "" {
 		return idempotency.Key{}
 	}
@@ -77,7 +77,7 @@ func keyOf(tenant string, h Handover, p email.Parts) idempotency.Key {
 	}
 	to := make([]string, len(h.Recipients))
 	for i, r := range h.Recipients {
-		to[i] = strings.ToLower(r)
+		to[i] = s.mailbox(r)
 	}
 	slices.Sort(to)
 	all := append([]string{h.Caller, name, h.Sender, p.Digest}, to...)

@@ -11,7 +11,7 @@ import (
 	"patchbay/core/record"
 )
 
-// Get returns a message. NotFound, also for a message of another tenant.
+// Get returns a message. NotFound, also for a message of another tenant; Unavailable.
 func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, error) {
 	st, err := s.messages.Get(ctx, tenant, id)
 	return st.message, err
@@ -19,19 +19,21 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 
 // Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
 // because a person decides that it may be sent (again), or that waits: after a failed attempt, for its
-// SendAt, or for room at a provider, which it goes on waiting for. NotFound; Conflict with code
-// unexpected_state, message_purged, content_removed, message_expired or message_erased.
+// SendAt, or for room at a provider, which it goes on waiting for.
+//
+// NotFound; Conflict with code unexpected_state, message_purged, content_removed, message_expired or
+// message_erased; Unavailable, also while it is held; UnknownOutcome.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.retry(ctx, tenant, id, "")
+	return s.retry(ctx, tenant, id, nil)
 }
 
-// retry is Retry of a message that has the status, unless that is empty.
-func (s *Service) retry(ctx context.Context, tenant, id string, only email.Status) (email.Message, error) {
+// retry is Retry of a message that was listed, unless that is nil, and has not been queued since.
+func (s *Service) retry(ctx context.Context, tenant, id string, listed *email.Message) (email.Message, error) {
 	return s.requeue(ctx, tenant, id, "retried", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
 		waits := m.Status == email.Queued && st.record.Owner == "" && !s.possiblySent(*m)
 		switch {
-		case only != "" && m.Status != only, !waits && !slices.Contains(retryable, m.Status):
+		case listed != nil && !isAsListed(m, listed), !waits && !slices.Contains(retryable, m.Status):
 			return errState
 		case !m.PurgedAt.IsZero() && m.Keeping.Brief():
 			return fault.New(fault.Conflict, codeRemoved, "what this message said was not to be kept; it cannot be retried")
@@ -51,6 +53,12 @@ func (s *Service) retry(ctx context.Context, tenant, id string, only email.Statu
 	})
 }
 
+// isAsListed reports whether a message has not been queued since it was listed, so that it still belongs to the
+// set that somebody decided on.
+func isAsListed(m, listed *email.Message) bool {
+	return m.Status == listed.Status && m.Change.ID == listed.Change.ID && m.LastAttempt().ID == listed.LastAttempt().ID
+}
+
 // retryable are the statuses in which a message may be sent again.
 var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 
@@ -58,13 +66,17 @@ var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 // is past means now. If a provider was asked before, the message keeps its SendAt, by which it is dated.
 //
 // NotFound; Conflict with code unexpected_state: it is being sent or does not wait any more; or with code
-// message_erased; Invalid: the time is too far ahead, or not before the message expires.
+// message_erased; Invalid: the time is too far ahead, or not before the message expires; Unavailable, also while
+// it is held; UnknownOutcome.
 func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Time) (email.Message, error) {
 	return s.requeue(ctx, tenant, id, "rescheduled", func(st *stored) error {
 		m, now := &st.message, s.Clock.Now()
 		// A claimed message may be sent at any moment.
-		if m.Status != email.Queued || st.record.Owner != "" || m.Splitting || s.possiblySent(*m) {
+		if m.Status != email.Queued || st.record.Owner != "" || s.possiblySent(*m) {
 			return errState
+		}
+		if m.Splitting {
+			return errSplitting
 		}
 		at := latest(at, now)
 		if err := s.checkTimes(at, time.Time{}, now); err != nil {
@@ -82,8 +94,10 @@ func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Tim
 	})
 }
 
-// Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
-// sent or was sent; or with code message_erased.
+// Cancel stops a waiting message.
+//
+// NotFound; Conflict with code unexpected_state: it is being sent, was sent, or is being split, so that copies of
+// it may have been sent; or with code message_erased; Unavailable, also while it is held; UnknownOutcome.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
 	st, err := s.changeable(ctx, tenant, id)
 	if err != nil {
@@ -94,6 +108,9 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message,
 		if st.message.Status != email.Queued || st.record.Owner != "" {
 			return errState
 		}
+		if st.message.Splitting {
+			return errSplitting
+		}
 		s.dequeue(st, email.Canceled)
 		return nil
 	})
@@ -103,6 +120,10 @@ var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe 
 
 // errState is the error of a change that the state of a message does not allow.
 var errState = fault.New(fault.Conflict, "unexpected_state", "")
+
+// errSplitting is the error of a change to a message of which some copies may be messages already. CancelBatch
+// cancels all of them.
+var errSplitting = fault.New(fault.Conflict, errState.Code, "this message is being split into one for each of its copies; only its whole batch can be canceled")
 
 // requeue changes a message that waits then. Only a later cancellation of its batch cancels it.
 func (s *Service) requeue(ctx context.Context, tenant, id, what string, change func(*stored) error) (email.Message, error) {

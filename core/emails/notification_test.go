@@ -35,7 +35,7 @@ func TestNewsOfRecipients(t *testing.T) {
 			{"ada@example.com", email.EventBounced, "no such user"},
 			{"ada@example.com", email.EventOpened, ""},
 			{"eve@xn--bcher-kva.example", email.EventDelivered, ""},
-			{"eve@xn--bcher-kva.example", email.EventDelivered, ""},
+			{"EVE@bücher.example", email.EventDelivered, ""},
 			{"stranger@example.com", email.EventBounced, "who?"},
 			{"", email.EventDeferred, "busy"},
 		}
@@ -138,7 +138,7 @@ func (o *office) asEarlier(t *testing.T, id string) {
 	}
 }
 
-// The save's answer is lost, or somebody else was quicker: the feed is told once.
+// The save's answer is lost, or somebody else was quicker: the feed gets the event once.
 func TestNewsIsSavedOnce(t *testing.T) {
 	for name, failure := range map[string]error{
 		"its answer is lost": fault.New(fault.UnknownOutcome, "scripted", ""),

@@ -36,8 +36,14 @@ func (s *Service) waitForMemory(ctx context.Context, st *stored, at string) {
 	}
 }
 
-// handOver hands a message to another provider than the one whose place this goroutine holds.
-func (s *Service) handOver(ctx context.Context, st *stored, next string) {
+// handOver hands a message to another provider than the one whose place this goroutine holds. It is counted if
+// that one has no room.
+func (s *Service) handOver(ctx context.Context, st *stored, at, next string) {
+	if b := s.queues.budgets[at]; b != nil {
+		if n, _ := b.room(st.message.Date()); n < recipientsOf(st.outgoing()) {
+			s.HeldBack(at)
+		}
+	}
 	s.failOver(ctx, st, next, func(move func(*stored)) error {
 		if move(st); st.record.Owner != "" {
 			return nil

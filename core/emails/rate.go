@@ -68,24 +68,6 @@ func (r Rate) smallest(at time.Time) int {
 	return least
 }
 
-const (
-	rateTenant = "rates" // tenant of the records of what providers were given
-	rateKind   = "mail_rate"
-	// share is the part of a window that a process takes from the record at once. What it does not use is
-	// lost if it dies: the rate is never exceeded for that.
-	share = 20
-)
-
-// given is the record of what a provider was given, by all processes that share the store.
-type given struct {
-	Windows map[time.Duration]window `json:"windows"`
-}
-
-type window struct {
-	Start time.Time `json:"start"`
-	Used  int       `json:"used"` // recipients
-}
-
 // budget is how much room there is at a provider with a Rate, as far as this process knows.
 type budget struct {
 	Rate
@@ -96,28 +78,52 @@ type budget struct {
 
 	taking sync.Mutex // held while more is taken from the record
 
-	mu    sync.Mutex
-	left  int       // taken from the record, and not used yet
-	until time.Time // when what is left ends, being of a window that is over
-	// Until full, no more than spare recipients can be given.
+	mu   sync.Mutex
+	left map[time.Duration]part // taken from the record, and not used yet
+	// Before full, no more than spare recipients can be given.
 	full  time.Time
 	spare int
+	kept  kept // as the record had it last
 	// pending are messages that were claimed from the queue and have not taken their room yet.
 	pending int
 }
 
-// room returns for how many recipients there may be room now; if there is none, also when there will be.
-func (b *budget) room() (n int, until time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.roomLocked()
+// part is what is left of a window until it ends.
+type part struct {
+	recipients int
+	until      time.Time
 }
 
-func (b *budget) roomLocked() (n int, until time.Time) {
-	if !b.clock.Now().Before(b.full) {
+// room says of which windows the room of a message was taken, by when they end.
+type room map[time.Duration]time.Time
+
+// room returns for how many recipients of a message there may be room now, by the date of the message. If that
+// is not enough, until says when to ask again.
+func (b *budget) room(date time.Time) (n int, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.roomLocked(date)
+}
+
+func (b *budget) roomLocked(date time.Time) (n int, until time.Time) {
+	now := b.clock.Now()
+	if !now.Before(b.full) || b.kept.isFor(date, now) { // the record knows
 		return math.MaxInt, time.Time{}
 	}
 	return b.spare, b.full
+}
+
+// leftLocked returns for how many recipients there is room without asking the record.
+func (b *budget) leftLocked(now time.Time) int {
+	n := math.MaxInt
+	for per := range b.limits(now) {
+		p := b.left[per]
+		if !now.Before(p.until) {
+			return 0
+		}
+		n = min(n, p.recipients)
+	}
+	return n
 }
 
 // claimable returns how many messages may be claimed so that the oldest get the room: those that there is
@@ -126,14 +132,10 @@ func (b *budget) claimable() (n int, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock.Now()
-	if room, until := b.roomLocked(); room == 0 {
+	if room, until := b.roomLocked(now); room == 0 {
 		return 0, until.Sub(now)
 	}
-	left := b.left
-	if !now.Before(b.until) {
-		left = 0
-	}
-	if n := left - b.pending; n > 0 {
+	if n := b.leftLocked(now) - b.pending; n > 0 {
 		return n, 0
 	}
 	if b.pending == 0 {
@@ -149,140 +151,186 @@ func (b *budget) claimed(n int) {
 	b.pending += n
 }
 
-// take takes room for n recipients, of a window that ends at until. If there is none, until says when to
-// ask again. The errors are those of the journal.
-func (b *budget) take(ctx context.Context, n int) (ok bool, until time.Time, err error) {
+// take takes room for a message of this date to n recipients. If there is none, of is nil, and until says when
+// to ask again. The errors are those of the journal.
+func (b *budget) take(ctx context.Context, n int, date time.Time) (of room, until time.Time, err error) {
 	b.taking.Lock()
 	defer b.taking.Unlock()
 	now := b.clock.Now()
-	if ok, until := b.takeLeft(now, n); !until.IsZero() {
-		return ok, until, nil
+	if of, until := b.takeLeft(now, n, date); of != nil || !until.IsZero() {
+		return of, until, nil
 	}
-	b.mu.Lock()
-	missing := n - b.left
-	b.mu.Unlock()
 	var got taken
-	_, err = b.records.Put(ctx, rateTenant, b.provider, func(e *record.Entry[given]) error {
-		got = b.reserve(&e.Value, now, missing, n)
-		if got.n == 0 {
+	err = b.change(ctx, func(g *given) (changed bool) {
+		got = b.reserve(g, now, n, date)
+		return got.of != nil
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	b.settle(got, n, date)
+	return got.of, got.until, nil
+}
+
+// change changes the record.
+func (b *budget) change(ctx context.Context, change func(*given) (changed bool)) error {
+	_, err := b.records.Put(ctx, rateTenant, b.provider, func(e *record.Entry[given]) error {
+		changed := change(&e.Value)
+		b.mu.Lock()
+		b.kept = e.Value.Kept
+		b.mu.Unlock()
+		if !changed {
 			return record.ErrUnchanged
 		}
 		e.Record.Index.Created = time.Unix(0, 0)
 		return nil
 	})
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	ok, until = b.settle(got, n)
-	return ok, until, nil
+	return err
 }
 
 // takeLeft takes room from what is left. If it is known that there is not enough, it returns until when; if
 // the record must be asked, the zero time.
-func (b *budget) takeLeft(now time.Time, n int) (ok bool, until time.Time) {
+func (b *budget) takeLeft(now time.Time, n int, date time.Time) (of room, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !now.Before(b.until) {
-		b.left = 0
+	if b.leftLocked(now) >= n {
+		return b.useLocked(now, n), time.Time{}
 	}
-	switch {
-	case b.left >= n:
-		b.left -= n
-		b.spare = max(b.spare-n, 0)
-		return true, b.until
-	case now.Before(b.full) && n > b.spare:
-		return false, b.full
+	if most, until := b.roomLocked(date); n > most {
+		return nil, until
 	}
-	return false, time.Time{}
+	return nil, time.Time{}
 }
 
-// taken is what was taken from the record: n recipients until a time, or none, and then how many there
-// would be.
+// useLocked takes room for n recipients from what is left.
+func (b *budget) useLocked(now time.Time, n int) room {
+	of := room{}
+	for per := range b.limits(now) {
+		p := b.left[per]
+		p.recipients -= n
+		b.left[per], of[per] = p, p.until
+	}
+	b.spare = max(b.spare-n, 0)
+	return of
+}
+
+// taken is what was taken from the record: nothing if of is nil, and then how many recipients there would be
+// room for, and until when.
 type taken struct {
-	n, free int
-	until   time.Time
+	add   map[time.Duration]part
+	of    room
+	free  int
+	until time.Time
+	keeps bool // room is kept for another message
 }
 
-// reserve takes at least missing recipients from the record, and as many as a share of the window has. A
-// message for more recipients than a window ever has is given alone, as the first of a window.
-func (b *budget) reserve(g *given, now time.Time, missing, whole int) taken {
-	if g.Windows == nil {
-		g.Windows = map[time.Duration]window{}
-	}
-	limits := b.limits(now)
-	t := taken{free: math.MaxInt}
-	least, alone := math.MaxInt, true
-	var ends time.Time // of the windows without enough room, the last
+// reserve takes room for n recipients from the record, beside what is left, and as many as a share of the
+// window has. A message for more recipients than a window ever has is given alone, as the first of a window.
+func (b *budget) reserve(g *given, now time.Time, n int, date time.Time) taken {
+	limits, keep := b.limits(now), g.Kept.from(date, now)
+	t := taken{free: math.MaxInt, keeps: keep > 0}
+	least, alone, had := math.MaxInt, true, map[time.Duration]part{}
 	for per, most := range limits {
-		w := current(g.Windows[per], per, now)
-		g.Windows[per] = w
-		free, end := max(most-w.Used, 0), w.Start.Add(per)
+		w := g.current(per, now)
+		p := b.leftOf(per, w.Start.Add(per))
+		had[per] = p
+		free := p.recipients + max(most-w.Used-keep, 0)
 		least, t.free = min(least, most), min(t.free, free)
-		if t.until.IsZero() || end.Before(t.until) {
-			t.until = end
+		if free < n && p.until.After(t.until) {
+			t.until = p.until
 		}
-		if free < missing && end.After(ends) {
-			ends = end
-		}
-		alone = alone && most > 0 && (w.Used == 0 || free >= missing)
+		alone = alone && most > 0 && (w.Used+keep == 0 || free >= n)
 	}
+	whole := min(t.free, max(n, least/share)) // with what is left
 	switch {
-	case t.free >= missing:
-		t.n = min(t.free, max(missing, least/share))
-	case whole > least && alone:
-		t.n = missing
+	case t.free >= n:
+	case n > least && alone:
+		whole = n
 	default:
-		t.until = ends
+		if t.keeps && g.Kept.Until.Before(t.until) {
+			t.until = g.Kept.Until
+		}
 		return t
 	}
-	for per := range limits {
-		w := g.Windows[per]
-		w.Used += t.n
-		g.Windows[per] = w
+	t.add, t.of, t.until = map[time.Duration]part{}, room{}, time.Time{}
+	for per, p := range had {
+		more := max(whole-p.recipients, 0)
+		g.use(per, more)
+		t.add[per], t.of[per] = part{more, p.until}, p.until
+	}
+	if g.Kept.isFor(date, now) && n >= g.Kept.Recipients {
+		g.Kept = kept{}
 	}
 	return t
 }
 
-// apart is how far apart the clocks of gateways may be while they share a rate: ten times as far as they
-// should be.
-const apart = 5 * time.Minute
-
-// current returns the window that is counted at a time. A process whose clock is behind counts in the
-// window that others have begun already: if it began its own, the next of them would begin theirs again,
-// and each would be given a whole window. One that was begun by a clock that was wrong is given up.
-func current(w window, per time.Duration, now time.Time) window {
-	start := now.UTC().Truncate(per)
-	if w.Start.Before(start) || w.Start.After(now.Add(max(per, apart))) {
-		return window{Start: start}
-	}
-	return w
-}
-
-// settle notes what was taken for a message of n recipients.
-func (b *budget) settle(got taken, n int) (ok bool, until time.Time) {
+// leftOf returns what is left of the window that ends at a time.
+func (b *budget) leftOf(per time.Duration, until time.Time) part {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if got.n == 0 {
+	if p := b.left[per]; p.until.Equal(until) {
+		return p
+	}
+	return part{until: until}
+}
+
+// settle notes what was taken for a message.
+func (b *budget) settle(got taken, n int, date time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if got.of == nil {
 		news := !b.full.Equal(got.until)
-		b.full, b.spare = got.until, b.left+got.free
-		if news && b.spare == 0 && b.used != nil {
+		b.full, b.spare = got.until, got.free
+		if !date.After(b.kept.Date) {
+			b.kept = kept{} // there was not enough for it
+		}
+		if news && b.spare == 0 && !got.keeps && b.used != nil {
 			b.used(got.until)
 		}
-		return false, got.until
+		return
 	}
-	b.left, b.until, b.spare = b.left+got.n-n, got.until, max(b.spare-n, 0)
-	return true, got.until
+	for per, add := range got.add {
+		p := b.left[per]
+		if !p.until.Equal(add.until) {
+			p = part{until: add.until}
+		}
+		p.recipients += add.recipients - n
+		b.left[per] = p
+	}
+	b.spare = max(b.spare-n, 0)
 }
 
-// giveBack gives back the room of n recipients who were not sent anything, which was taken of the window
-// that ends at until. Room of another window than the present one is of no use any more.
-func (b *budget) giveBack(n int, until time.Time) {
+// giveBack gives back the room of n recipients who were not sent anything. Room of a window that is over is of
+// no use any more.
+func (b *budget) giveBack(n int, of room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now := b.clock.Now(); until.Equal(b.until) && now.Before(until) {
-		b.left += n
-		if now.Before(b.full) {
-			b.spare += n
+	now, all := b.clock.Now(), true
+	for per, until := range of {
+		p := b.left[per]
+		if !until.Equal(p.until) || !now.Before(until) {
+			all = false
+			continue
 		}
+		p.recipients += n
+		b.left[per] = p
 	}
+	if all {
+		b.spare += n
+	} else {
+		b.full = time.Time{} // how much there is now, the record knows
+	}
+}
+
+// keep keeps room for a message that does not find enough, once there is some at a time. Younger ones leave it
+// then; an older one that waits as well comes first.
+func (b *budget) keep(ctx context.Context, n int, date, from time.Time) error {
+	now := b.clock.Now()
+	return b.change(ctx, func(g *given) (changed bool) {
+		if now.Before(g.Kept.Until) && g.Kept.Date.Before(date) {
+			return false
+		}
+		g.Kept = kept{n, date, from, from.Add(keptFor)}
+		return true
+	})
 }

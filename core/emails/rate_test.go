@@ -97,7 +97,12 @@ func (r *rated) options(owner string) emails.Options {
 // start starts a gateway. It is stopped as if it was killed: it gives nothing back.
 func (r *rated) start(t *testing.T, owner string) (s *emails.Service, stop func()) {
 	t.Helper()
-	s = emails.New(r.options(owner))
+	return run(t, r.options(owner))
+}
+
+func run(t *testing.T, o emails.Options) (s *emails.Service, stop func()) {
+	t.Helper()
+	s = emails.New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })

@@ -3,6 +3,7 @@ package emails_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/ports"
+	"patchbay/tests/memjournal"
 )
 
 // What waits for room is due all the time: so its Due says nothing of when it will be sent.
@@ -160,6 +162,44 @@ func TestACallIsRepeatedForAsLongAsNoOtherProviderHasRoom(t *testing.T) {
 				}
 				equal(t, "status", m.Status, email.Sent)
 				equal(t, "attempts", outcomes(m), tt.attempts)
+			})
+		})
+	}
+}
+
+// refusingAttempts is a journal that does not save the beginning of some attempts.
+type refusingAttempts struct {
+	*memjournal.Journal
+	err  error
+	left atomic.Int64 // how many
+}
+
+func (j *refusingAttempts) Save(ctx context.Context, records ...*ports.Record) []error {
+	if r := records[0]; r.Kind == emails.Kind && r.Index.Status == string(email.Sending) && j.left.Add(-1) >= 0 {
+		return []error{j.err}
+	}
+	return j.Journal.Save(ctx, records...)
+}
+
+func TestRoomIsGivenBackIfTheAttemptIsNotBegun(t *testing.T) {
+	for kind, want := range map[fault.Kind]int{
+		fault.Unavailable:    5,
+		fault.Conflict:       5,
+		fault.UnknownOutcome: 3, // it may have begun, and is repeated then without taking any room
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			first := &metered{name: "first"}
+			rates := map[string]emails.Rate{"first": {Most: 5, Per: 24 * time.Hour, Waits: true}}
+			withRates(t, rates, []ports.Mailer{first}, func(t *testing.T, r *rated) {
+				j := &refusingAttempts{Journal: r.journal, err: fault.New(kind, "scripted", "")}
+				j.left.Store(2)
+				o := r.options("one")
+				o.Journal = j
+				s, stop := run(t, o)
+				defer stop()
+				sendMany(t, s, 8)
+				<-time.After(time.Hour)
+				equal(t, "recipients on the day", first.got(), want)
 			})
 		})
 	}

@@ -71,7 +71,7 @@ func (s *Service) newBudgets() map[string]*budget {
 		if rate.Most == 0 && rate.WarmUp.FirstDay == 0 {
 			continue
 		}
-		all[name] = &budget{Rate: rate, provider: name, records: records, clock: s.Clock, used: func(until time.Time) {
+		all[name] = &budget{Rate: rate, provider: name, records: records, clock: s.Clock, left: map[time.Duration]part{}, used: func(until time.Time) {
 			s.Log.LogAttrs(context.Background(), slog.LevelInfo, "rate of a mail provider is used up", slog.String("provider", name), slog.Time("due", until))
 		}}
 	}
@@ -110,56 +110,48 @@ func (s *Service) takePlace(provider string) bool {
 	return s.queues.budgets[provider] == nil && s.places.Take(provider)
 }
 
-// dueAt returns the due time of a message that is to be sent now by a provider: at one with a Rate the oldest
-// goes first.
-func (s *Service) dueAt(st *stored, provider string) time.Time {
-	if s.queues.budgets[provider] != nil {
-		return st.message.Date()
-	}
-	return s.Clock.Now()
-}
-
 // claimable returns how many messages may be claimed from the queue of a provider; if none, also for how
 // long. A message that need not wait for the provider is claimed while any other has room.
 func (s *Service) claimable(b *budget) (n int, wait time.Duration) {
-	if room, _ := b.room(); room > 0 {
+	now := s.Clock.Now()
+	if room, _ := b.room(now); room > 0 {
 		return b.claimable()
 	}
-	if until := s.fullUntil(b); !until.IsZero() {
-		return 0, until.Sub(s.Clock.Now())
+	if until := s.opens(b, s.Mailers, 1, now); !until.IsZero() {
+		return 0, until.Sub(now)
 	}
 	return math.MaxInt, 0
 }
 
-// fullUntil returns until when there is no use in claiming messages from the queue of a provider: neither
-// it has room, nor another that they may go to. It is the zero time if there is one.
-func (s *Service) fullUntil(b *budget) time.Time {
-	n, until := b.room()
-	if n > 0 {
+// opens returns when a message of this date for n recipients can leave the queue of a provider: once that has
+// room, or another one of those to which it may go. It is the zero time if one has room now.
+func (s *Service) opens(b *budget, others []ports.Mailer, n int, date time.Time) time.Time {
+	room, until := b.room(date)
+	if room >= n {
 		return time.Time{}
 	}
-	for _, other := range s.Mailers {
+	for _, other := range others {
 		if b.Waits || other.Name() == b.provider {
 			continue
 		}
-		switch more, opens := s.opening(other); {
-		case more > 0:
+		switch room, at := s.opening(other, date); {
+		case room >= n:
 			return time.Time{}
-		case opens.Before(until):
-			until = opens
+		case at.Before(until):
+			until = at
 		}
 	}
 	return until
 }
 
-// opening returns for how many recipients there may be room at a provider now; if for none, also when to
-// ask again. A provider that is left alone for a while has none.
-func (s *Service) opening(p ports.Mailer) (n int, at time.Time) {
+// opening returns for how many recipients of a message of this date there may be room at a provider now; if
+// that is not enough, also when to ask again. A provider that is left alone for a while has none.
+func (s *Service) opening(p ports.Mailer, date time.Time) (n int, at time.Time) {
 	if err := ports.Available(p); err != nil {
 		return 0, s.Clock.Now().Add(max(retryAfter(err), time.Second))
 	}
 	if b := s.queues.budgets[p.Name()]; b != nil {
-		return b.room()
+		return b.room(date)
 	}
 	return math.MaxInt, time.Time{}
 }
@@ -173,7 +165,7 @@ func (s *Service) withRoom(m email.Message, providers []ports.Mailer) (roomy []p
 			roomy = append(roomy, p)
 			continue
 		}
-		n, opens := b.room()
+		n, opens := b.room(m.Date())
 		if n >= recipientsOf(m) {
 			roomy = append(roomy, p)
 			continue
@@ -208,15 +200,6 @@ func (s *Service) exceedsWindow(m email.Message, provider string) bool {
 	return most > 0 && recipientsOf(m) > most
 }
 
-// noteRoom counts a message that is passed on, if the provider that it waited for has no room.
-func (s *Service) noteRoom(provider string) {
-	if b := s.queues.budgets[provider]; b != nil {
-		if n, _ := b.room(); n == 0 {
-			s.HeldBack(provider)
-		}
-	}
-}
-
 // takeRoom takes room for a message at a provider, before it is asked. Without room the message is passed
 // on, or waits, and no attempt is made.
 func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) bool {
@@ -226,7 +209,7 @@ func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) boo
 	}
 	taking, cancel := context.WithTimeout(ctx, checkDeadline)
 	defer cancel()
-	ok, until, err := b.take(taking, recipientsOf(st.outgoing()))
+	room, until, err := b.take(taking, recipientsOf(st.outgoing()), st.message.Date())
 	if st.left != nil {
 		st.left()
 	}
@@ -234,56 +217,45 @@ func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) boo
 	case err != nil:
 		s.Log.WarnContext(ctx, "rate of a mail provider is not read; the email is not sent yet", "email", st.message.ID, "tenant", st.message.Tenant, "provider", provider, "error", err)
 		return false // the lease expires
-	case ok:
-		st.room = until
+	case room != nil:
+		st.room = room
 		return true
 	}
-	s.makeRoom(ctx, st, provider, until)
+	roomy, soonest, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
+	switch {
+	case len(roomy) > 0 && roomy[0].Name() != provider:
+		s.handOver(ctx, st, provider, roomy[0].Name())
+	case len(roomy) > 0 || soonest == "": // there may be some by now
+		s.holdBack(ctx, st, provider, until)
+	default:
+		s.holdBack(ctx, st, soonest, opens)
+	}
 	return false
 }
 
-// makeRoom passes a message on to another provider than one without room, or lets it wait.
-func (s *Service) makeRoom(ctx context.Context, st *stored, full string, until time.Time) {
-	roomy, soonest, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
-	if len(roomy) > 0 && roomy[0].Name() != full {
-		s.HeldBack(full)
-		s.handOver(ctx, st, roomy[0].Name())
-		return
-	}
-	if len(roomy) > 0 || soonest == "" {
-		soonest, opens = full, until
-	}
-	s.holdBack(ctx, st, soonest, opens)
-}
-
-// holdBack puts a message back into the queue of a provider that has no room before a time. Its failures
-// are not counted. It keeps its place in the queue if nothing is claimed there until then.
+// holdBack puts a message back into the queue of a provider that has no room for it before a time. Its failures
+// are not counted. It keeps its place if nothing is claimed from the queue until then. Otherwise it would be
+// claimed again at once, and is set aside. Room is kept for it, unless it can do with any.
 func (s *Service) holdBack(ctx context.Context, st *stored, provider string, until time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	s.HeldBack(provider)
+	b, m, now := s.queues.budgets[provider], st.outgoing(), s.Clock.Now()
 	st.message.Next = ""
-	s.enqueue(st, provider, st.message.Date())
-	if s.fullUntil(s.queues.budgets[provider]).IsZero() { // it would be claimed again at once
-		st.record.Due = inOrder(s.otherOpening(st.outgoing(), provider, until), s.Clock.Now().Sub(st.message.Date()))
+	s.enqueue(st, provider, m.Date())
+	overtaken := s.opens(b, s.Mailers, 1, now).IsZero()
+	if overtaken {
+		due := s.opens(b, eligible(m, s.Mailers), recipientsOf(m), m.Date())
+		s.setAside(st, provider, inOrder(latest(due, now), now.Sub(m.Date())))
 	}
-	if err := s.save(ctx, st); err != nil {
-		s.Log.WarnContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
-	}
-}
-
-// otherOpening returns when to ask again for a message that waits for a provider: when that has room, or
-// when another that could carry it is no longer left alone.
-func (s *Service) otherOpening(m email.Message, provider string, until time.Time) time.Time {
-	if s.queues.budgets[provider].Waits {
-		return until
-	}
-	for _, p := range eligible(m, s.Mailers) {
-		if n, at := s.opening(p); n == 0 && at.Before(until) {
-			until = at
+	if overtaken || recipientsOf(m) > 1 {
+		if err := b.keep(ctx, recipientsOf(m), m.Date(), until); err != nil {
+			s.Log.WarnContext(ctx, "no room is kept for an email", "email", m.ID, "tenant", m.Tenant, "provider", provider, "error", err)
 		}
 	}
-	return until
+	if err := s.save(ctx, st); err != nil {
+		s.Log.WarnContext(ctx, "email is not put off", "email", m.ID, "tenant", m.Tenant, "error", err)
+	}
 }
 
 // inOrder returns a time shortly after the given one, the sooner the older a message is.
@@ -293,8 +265,8 @@ func inOrder(at time.Time, age time.Duration) time.Time {
 }
 
 // returnRoom gives back the room of a message that a provider has not taken.
-func (s *Service) returnRoom(st *stored, provider string, err error) {
-	if b := s.queues.budgets[provider]; b != nil && err != nil && outcomeOf(err) != email.Ambiguous {
+func (s *Service) returnRoom(st *stored, provider string) {
+	if b := s.queues.budgets[provider]; b != nil {
 		b.giveBack(recipientsOf(st.outgoing()), st.room)
 	}
 }
@@ -307,6 +279,6 @@ func (s *Service) takeRepeatRoom(ctx context.Context, st *stored, provider strin
 		return func() {}, true
 	}
 	n := recipientsOf(st.outgoing())
-	ok, until, err := b.take(ctx, n)
-	return func() { b.giveBack(n, until) }, ok && err == nil
+	room, _, err := b.take(ctx, n, st.message.Date())
+	return func() { b.giveBack(n, room) }, room != nil && err == nil
 }

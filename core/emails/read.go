@@ -37,7 +37,7 @@ type Content struct {
 //
 // NotFound: there is no such message or copy, or with a code that says why what it says cannot be read:
 // message_erased, message_purged, content_removed, message_split, or content_private for email.Never.
-// Invalid: place is missing.
+// Invalid: place is missing, or the copy cannot be rendered. Unavailable.
 func (s *Service) Content(ctx context.Context, tenant, id string, place *int) (Content, error) {
 	m, err := s.readable(ctx, tenant, id)
 	if err == nil && (len(m.Personalizations) > 0 || place != nil) {
@@ -102,7 +102,8 @@ func (s *Service) copyOf(m email.Message, place *int) (email.Message, error) {
 // the content, which has Bytes bytes. The reader holds at most PartBytes of them, and fails if they are
 // removed meanwhile.
 //
-// NotFound, as for Content, also for an attachment that there is not.
+// NotFound, as for Content, also for an attachment that there is not; Unavailable. The errors of the reader are
+// those of ports.Records.Get.
 func (s *Service) OpenFile(ctx context.Context, tenant, id string, place int) (email.Attachment, io.Reader, error) {
 	m, err := s.readable(ctx, tenant, id)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/event"
@@ -32,7 +31,7 @@ type stored struct {
 	reindex   bool                    // the terms are stored anew by the next save
 	canceled  bool                    // its batch was, so that its copies are not sent
 	left      func()                  // is called once the message has taken its room; see budget.claimable
-	room      time.Time               // when the window ends whose room the message has taken
+	room      room                    // that the message has taken
 	watched   bool                    // its second record is stored, if it needs one: see expiry
 }
 
@@ -166,31 +165,6 @@ func (s *Service) dequeue(st *stored, status email.Status) {
 		}
 	}
 	s.scheduleRemoval(st)
-}
-
-// retryAt requeues a message for the provider that is to be asked first.
-func (s *Service) retryAt(st *stored, due time.Time) {
-	st.message.Next = ""
-	s.enqueue(st, s.firstProvider(st.outgoing()), due)
-}
-
-// retryNow is retryAt of a message that is due: it keeps its place among those that wait for room.
-func (s *Service) retryNow(st *stored) {
-	s.retryAt(st, s.dueAt(st, s.firstProvider(st.outgoing())))
-}
-
-// enqueue queues a message for a provider.
-func (s *Service) enqueue(st *stored, provider string, due time.Time) {
-	st.message.Status = email.Queued
-	s.stampRestore(&st.message)
-	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", s.untilExpiry(&st.message, due)
-}
-
-// setAside queues a message, whose turn it was, until a time. It does not lose its place among those that wait
-// for room: it is in the other queue of the provider, and goes back if there is no room then.
-func (s *Service) setAside(st *stored, provider string, until time.Time) {
-	s.enqueue(st, provider, until)
-	st.record.Queue = s.queues.Repeats(provider)
 }
 
 // maxListed is the number of bytes of text and files that a message may keep in the body of its
@@ -349,30 +323,6 @@ func chunks(files []email.Attachment) func(yield func([]byte) bool) {
 
 func partID(message string, n int) string { return fmt.Sprintf("%s.%d", message, n) }
 
-// loadFiles reads the contents of the files unless they are in memory. NotFound: a part is not
-// stored (yet). Unavailable.
-func (s *Service) loadFiles(ctx context.Context, st *stored) error {
-	if st.message.Parts == 0 || st.files != nil {
-		return nil
-	}
-	files := slices.Clone(st.message.Attachments)
-	at := 0
-	for n := range st.message.Parts {
-		r, err := s.Journal.Get(ctx, st.message.Tenant, partKind, partID(st.message.ID, n))
-		if err != nil {
-			return err
-		}
-		at = fill(files, at, r.Body)
-	}
-	for _, f := range files {
-		if len(f.Content) != f.Size {
-			return fault.New(fault.Internal, "message_damaged", "the files of the message are not whole")
-		}
-	}
-	st.files = files
-	return nil
-}
-
 // fill appends body to the files, of which the first at are complete, and returns how many are
 // complete then. The memory of a file is allocated once.
 func fill(files []email.Attachment, at int, body []byte) int {
@@ -389,17 +339,4 @@ func fill(files []email.Attachment, at int, body []byte) int {
 		}
 	}
 	return at
-}
-
-// outgoing returns the message as it is passed to providers: with its files, and without suppressed
-// recipients.
-func (st *stored) outgoing() email.Message {
-	m := st.message
-	if st.files != nil {
-		m.Attachments = st.files
-	}
-	if st.copies != nil {
-		m.Personalizations = st.copies
-	}
-	return m.WithoutSuppressed()
 }

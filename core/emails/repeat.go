@@ -69,7 +69,7 @@ func (s *Service) mailer(name string) (ports.Mailer, bool) {
 }
 
 // isSameAccount reports whether the provider is the account that an attempt was made at. Where that is not
-// known, because an earlier version made the attempt or the provider does not tell, it counts as another
+// known, because an earlier version made the attempt or the provider has no Account, it counts as another
 // one: that account would send the message a second time.
 func isSameAccount(mailer ports.Mailer, a email.Attempt) bool {
 	return a.Account != "" && a.Account == mailer.Features().Account
@@ -124,16 +124,11 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 		return
 	}
 	defer release()
-	if err := s.loadFiles(ctx, st); err != nil {
-		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
-			s.endRepeats(ctx, st, err)
-		}
-		return // otherwise the lease expires
-	}
-	if err := s.loadCopies(st); err != nil {
-		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+	switch ready, err := s.prepare(ctx, st); {
+	case err != nil:
 		s.endRepeats(ctx, st, err)
+		return
+	case !ready:
 		return
 	}
 	receipt, err := s.callRemembered(ctx, mailer, st)
@@ -215,7 +210,7 @@ func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
 	}
 	m := st.outgoing()
 	return slices.ContainsFunc(eligible(m, s.Mailers), func(p ports.Mailer) bool {
-		room, _ := s.opening(p)
+		room, _ := s.opening(p, m.Date())
 		return p.Name() != last.Provider && room >= recipientsOf(m)
 	})
 }

@@ -19,8 +19,8 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	return s.handleClaim(ctx, c, nil)
 }
 
-// handleClaim is handle for a claim from a queue of those with a Rate, which is told by left that the
-// message has taken its room.
+// handleClaim is handle for a claim from the queue of a provider with a Rate: left is called once the message
+// has taken its room, or nil.
 func (s *Service) handleClaim(ctx context.Context, c ports.Claim, left func()) error {
 	st, err := decode(c.Record)
 	if err != nil {
@@ -73,8 +73,8 @@ func earliestDue(m email.Message) time.Time {
 	return latest(m.CreatedAt, m.SendAt)
 }
 
-// send tries the next provider if that is the one whose place this goroutine holds, and decides
-// what becomes of the message. st is claimed by this process.
+// send sends a message by the provider whose place this goroutine holds, if that is the one to ask next, and
+// decides what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
 	if s.expire(ctx, &st) {
 		return
@@ -89,66 +89,72 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.split(ctx, &st)
 		return
 	}
-	if err := s.loadFiles(ctx, &st); err != nil {
-		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
-			s.postpone(ctx, &st)
-		}
-		return // otherwise the lease expires
-	}
-	providers, full, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
-	if len(providers) == 0 && full != "" {
-		s.holdBack(ctx, &st, full, opens)
+	providers, here := s.route(ctx, &st, at)
+	if !here || !s.checkSuppressed(ctx, &st, providers[0]) {
 		return
 	}
-	if len(providers) == 0 {
-		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
-		s.addUntried(&st, errNoProvider)
+	switch ready, err := s.prepare(ctx, &st); {
+	case err != nil:
 		s.postpone(ctx, &st)
 		return
-	}
-	if mustSplit(st.message, providers[0]) || s.mustSplitForLinks(st.message, providers[0]) || s.exceedsWindow(st.message, providers[0].Name()) {
-		s.split(ctx, &st)
-		return
-	}
-	if next := providers[0].Name(); next != at {
-		s.noteRoom(at)
-		s.handOver(ctx, &st, next)
-		return
-	}
-	if !s.checkSuppressed(ctx, &st, providers[0]) {
-		return
-	}
-	if err := s.loadCopies(&st); err != nil {
-		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
-		s.postpone(ctx, &st)
+	case !ready:
 		return
 	}
 	if s.expire(ctx, &st) || !s.takeRoom(ctx, &st, at) { // what was done since the first check may have taken its time
 		return
 	}
-	id, err := s.beginAttempt(ctx, &st, providers[0])
+	s.attempt(ctx, &st, providers)
+}
+
+// route returns the providers to try, and whether the first of them is the one whose place this goroutine holds.
+// If not, the message is passed on, waits for room, is split or is put off: send is done with it.
+func (s *Service) route(ctx context.Context, st *stored, at string) (providers []ports.Mailer, here bool) {
+	providers, full, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
+	switch {
+	case len(providers) == 0 && full != "":
+		s.holdBack(ctx, st, full, opens)
+	case len(providers) == 0:
+		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
+		s.addUntried(st, errNoProvider)
+		s.postpone(ctx, st)
+	case mustSplit(st.message, providers[0]), s.mustSplitForLinks(st.message, providers[0]), s.exceedsWindow(st.message, providers[0].Name()):
+		s.split(ctx, st)
+	case providers[0].Name() != at:
+		s.handOver(ctx, st, at, providers[0].Name())
+	default:
+		return providers, true
+	}
+	return nil, false
+}
+
+// attempt asks the first of the providers, and saves what becomes of the message.
+func (s *Service) attempt(ctx context.Context, st *stored, providers []ports.Mailer) {
+	to := providers[0]
+	id, err := s.beginAttempt(ctx, st, to)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		if !fault.Is(err, fault.UnknownOutcome) { // otherwise the attempt may be stored, and its repeat takes no room
+			s.returnRoom(st, to.Name())
+		}
 		return // nothing was sent; it is retried when the lease expires
 	}
-	receipt, serr := s.callRemembered(ctx, providers[0], &st)
-	s.returnRoom(&st, at, serr)
-	if s.mustRepeat(&st, serr) {
-		s.awaitRepeat(ctx, &st, serr, 0)
+	receipt, err := s.callRemembered(ctx, to, st)
+	if err != nil && outcomeOf(err) != email.Ambiguous {
+		s.returnRoom(st, to.Name())
+	}
+	o := outcome{id, receipt, err}
+	switch {
+	case s.mustRepeat(st, err):
+		s.awaitRepeat(ctx, st, err, 0)
 		return
-	}
-	if len(providers) > 1 && mayFailOver(st.message, serr) {
-		s.failOver(ctx, &st, providers[1].Name(), func(move func(*stored)) error {
-			return s.saveOutcome(ctx, &st, outcome{id, receipt, serr}, move)
-		})
+	case len(providers) > 1 && mayFailOver(st.message, err):
+		s.failOver(ctx, st, providers[1].Name(), func(move func(*stored)) error { return s.saveOutcome(ctx, st, o, move) })
 		return
+	case err == nil:
+		s.drain(ctx, to)
 	}
-	if serr == nil {
-		s.drain(ctx, providers[0])
-	}
-	_ = s.endAttempt(ctx, &st, outcome{id, receipt, serr}) // saveOutcome logs a failure; the lease expires
-	s.learnRefused(ctx, &st, at, serr)
+	_ = s.endAttempt(ctx, st, o) // saveOutcome logs a failure; the lease expires
+	s.learnRefused(ctx, st, to.Name(), err)
 }
 
 // mayFailOver reports whether another provider may be asked: either it is proved that nothing was
@@ -330,7 +336,7 @@ func (s *Service) saveOutcome(ctx context.Context, st *stored, o outcome, decide
 	case serr != nil:
 		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", o.id, "error", serr)
 	case unchanged != nil: // it was saved before, or came too late
-		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", o.id)
+		s.Log.DebugContext(ctx, "outcome of an email changes nothing", "email", st.message.ID, "attempt", o.id)
 	}
 	return serr
 }

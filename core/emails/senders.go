@@ -6,6 +6,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -30,7 +31,7 @@ func (s Senders) Wrap(m ports.Mailer) ports.Mailer {
 	return m
 }
 
-// check returns Invalid if the tenant may not send as this sender. from is in ASCII.
+// check returns Invalid if the tenant may not send as this sender, in the form of user.Mailbox.
 func (s Senders) check(tenant, from string) error {
 	allowed, restricted := s.Allowed[tenant]
 	if !restricted || matches(allowed, from) {
@@ -39,11 +40,11 @@ func (s Senders) check(tenant, from string) error {
 	return fault.InvalidParam("from", "sender_not_allowed", "this tenant may not send as this sender; see mail.senders")
 }
 
-// matches reports whether an address is in a list of addresses, and of domains as *@example.com.
-// Their case does not count.
-func matches(list []string, address string) bool {
-	domain := "*" + address[strings.LastIndexByte(address, '@'):]
-	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, address) || strings.EqualFold(one, domain) })
+// matches reports whether an address, in the form of user.Mailbox, is in a list of addresses, and of domains
+// as *@example.com. The list is in ASCII, in capitals or not.
+func matches(list []string, mailbox string) bool {
+	domain := "*" + mailbox[strings.LastIndexByte(mailbox, '@'):]
+	return slices.ContainsFunc(list, func(one string) bool { one = user.NormalizeEmail(one); return one == mailbox || one == domain })
 }
 
 // sendsFor is a provider that sends for some domains only.

@@ -72,6 +72,8 @@ func TestATenantSendsOnlyAsItsSenders(t *testing.T) {
 	}{
 		{"a domain of its own", "acme", "a@Club.example", false},
 		{"an address of its own", "acme", "news@shop.example", false},
+		{"an address of its own, in capitals", "acme", "NEWS@shop.example", false},
+		{"a look-alike of its own address", "acme", "new\u017f@shop.example", true},
 		{"another address of that domain", "acme", "a@shop.example", true},
 		{"the default sender, which is not its own", "acme", "", true},
 		{"a tenant without any", "locked", "a@club.example", true},

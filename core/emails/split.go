@@ -9,6 +9,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -57,6 +58,9 @@ func mayBeSplit(m email.Message) bool {
 // retried as a message is, so that they are given up in the end.
 func (s *Service) split(ctx context.Context, st *stored) {
 	copies, err := s.render(st.message)
+	if st.canceled {
+		copies, err = st.message.Personalizations, nil // whatever they would have said
+	}
 	if err != nil {
 		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		s.postpone(ctx, st)
@@ -84,6 +88,25 @@ func (s *Service) split(ctx context.Context, st *stored) {
 	for _, queue := range s.queues.Queues() {
 		s.queues.Nudge(queue)
 	}
+}
+
+// splitNow makes the split of a message due whose batch was canceled, and which may wait for long to be tried
+// again: what its copies say could not be rendered. Its copies are canceled by that.
+func (s *Service) splitNow(ctx context.Context, tenant, id string) error {
+	st, err := s.messages.Get(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	err = s.messages.Update(ctx, &st, func(st *stored) error {
+		now := s.Clock.Now()
+		if st.message.Status != email.Queued || !st.message.Splitting || st.record.Owner != "" || !st.record.Due.After(now) {
+			return record.ErrUnchanged
+		}
+		st.record.Due = now
+		return nil
+	})
+	s.queues.Nudge(st.record.Queue)
+	return err
 }
 
 func (s *Service) markSplitting(ctx context.Context, st *stored) error {
@@ -128,14 +151,6 @@ func (s *Service) saveCopies(ctx context.Context, st *stored, copies []email.Per
 		}
 	}
 	return nil
-}
-
-// loadCopies renders the copies of a message that is sent by one call.
-func (s *Service) loadCopies(st *stored) (err error) {
-	if len(st.message.Personalizations) > 0 {
-		st.copies, err = s.render(st.message)
-	}
-	return err
 }
 
 // render returns the copies of a message with what they say, if the source of the template is here.

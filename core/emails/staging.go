@@ -39,12 +39,12 @@ func (g Staging) Wrap(m ports.Mailer) ports.Mailer {
 
 // check returns Invalid unless all recipients of a draft are allowed. Where mail is redirected, they
 // get none.
-func (g Staging) check(to []email.Address, param string, ascii func(string) string) error {
+func (g Staging) check(to []email.Address, param string, mailbox func(string) string) error {
 	if len(g.Allowed) == 0 || g.RedirectTo != (email.Address{}) {
 		return nil
 	}
 	for i, a := range to {
-		if !matches(g.Allowed, ascii(a.Email)) {
+		if !matches(g.Allowed, mailbox(a.Email)) {
 			return fault.InvalidParam(fmt.Sprintf("%s[%d]", param, i), "recipient_not_allowed", "mail of this installation goes to the recipients in mail.allowed_recipients alone")
 		}
 	}

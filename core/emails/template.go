@@ -16,7 +16,8 @@ var (
 )
 
 // renderDraft renders the template of a draft by its local source. A draft whose template has no source
-// here stays as it is: a provider that stores the template renders it.
+// here loses a body of its own, and so goes only to providers that store the template: any other would send
+// something else than they do.
 //
 // Invalid: as for source and content.
 func (s *Service) renderDraft(d *email.Draft) error {
@@ -28,10 +29,15 @@ func (s *Service) renderDraft(d *email.Draft) error {
 		return err
 	}
 	content, err := s.content(source, d.TemplateData)
-	if err == nil && content != nil {
+	switch {
+	case err != nil:
+		return err
+	case content != nil:
 		d.Subject, d.HTML, d.Text = content.Subject, content.HTML, content.Text
+	default:
+		d.HTML, d.Text = "", ""
 	}
-	return err
+	return nil
 }
 
 // source returns the local source of a template, nil if only a provider has the template. Invalid

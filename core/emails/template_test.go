@@ -3,6 +3,7 @@ package emails_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -145,6 +146,38 @@ func TestATemplateWithoutASourceGoesOnlyToProvidersThatStoreIt(t *testing.T) {
 			t.Errorf("messages = %d and %d, want 0 and 1", len(first.got), len(second.got))
 		}
 	})
+}
+
+// Another provider would send something else than the one that stores the template.
+func TestABodyBesideATemplateWithoutASourceIsNotSent(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fails fault.Kind // of the provider that stores the template
+		want  string     // the messages at either
+	}{
+		"where another provider comes first":   {fault.Internal, "0 1"},
+		"where the one that stores it refuses": {fault.Invalid, "0 0"},
+		"where the one that stores it is gone": {fault.Unavailable, "0 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := &recorder{name: "first"}, &recorder{name: "second", stores: "d-17", fails: tt.fails}
+			withTemplates(t, first, second, nil, func(t *testing.T, mail *emails.Service) {
+				d := templated("d-17", `{}`)
+				d.Subject, d.HTML, d.Text = "Hello", "<p>Hello</p>", "Hello"
+				if _, _, err := mail.Accept(t.Context(), tenant, d, idempotency.Key{}); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if got := fmt.Sprint(len(first.got), len(second.got)); got != tt.want {
+					t.Errorf("messages = %s, want %s", got, tt.want)
+				}
+				for _, m := range second.got {
+					if m.HTML+m.Text != "" {
+						t.Errorf("body = %q, want none beside the template", m.HTML+m.Text)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestTemplatesAreRefused(t *testing.T) {

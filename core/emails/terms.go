@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"patchbay/core/email"
-	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -37,7 +36,7 @@ func (s *Service) term(tenant, field string, value ...string) string {
 
 // recipientTerm returns the term of a mailbox, which is the same however the address is written.
 func (s *Service) recipientTerm(tenant, address string) string {
-	return s.term(tenant, fieldRecipient, user.Mailbox(address, s.ASCIIAddress))
+	return s.term(tenant, fieldRecipient, s.mailbox(address))
 }
 
 // terms returns what a message is found by, in a fixed order. No message that is accepted has more than

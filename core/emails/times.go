@@ -95,7 +95,7 @@ func (s *Service) nextAttempt(m *email.Message, r *ports.Record) time.Time {
 	waits := m.Status == email.Queued || m.Status == email.Sending // one whose call is repeated
 	at := r.Due
 	if b := s.queues.budgets[s.queues.Provider(r.Queue)]; b != nil && waitsForRoom(r.Queue) {
-		at = latest(at, s.fullUntil(b))
+		at = latest(at, s.opens(b, s.Mailers, 1, s.Clock.Now()))
 	}
 	if !waits || r.Queue == "" || r.Owner != "" || at.Before(s.Clock.Now()) || isExpired(m, at) {
 		return time.Time{}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"patchbay/core/email"
@@ -45,8 +44,8 @@ var errNoMessage = fault.New(fault.NotFound, "no_message", "the event is not abo
 // proves that the provider accepted it, even if it was recorded as failed. Applying an event
 // twice, late or out of order has the same result.
 //
-// NotFound: the message is not stored (yet). Invalid: the event cannot be read. Otherwise as for
-// the journal.
+// NotFound: the message is not stored (yet). Invalid: the event cannot be read. Unavailable, also while the
+// message is held, or if the provider is not configured any more; UnknownOutcome: repeat it.
 func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Applied, error) {
 	n, ok, err := s.read(e)
 	switch {
@@ -129,7 +128,7 @@ func (s *Service) messageOf(ctx context.Context, n email.Notification) (stored, 
 }
 
 // Subject reports whether the message that an event is about is the person's. NotFound: it is
-// not about a stored message.
+// not about a stored message. Unavailable, also while the message is held.
 func (s *Service) Subject(ctx context.Context, e webhook.Event, p user.Person) (event.Subject, error) {
 	n, _, err := s.read(e) // of whatever type
 	if err != nil || n.Message == "" {
@@ -244,7 +243,7 @@ func (s *Service) recipients(m *email.Message, email string) (to []int) {
 
 // isAddress reports whether a provider's form of an address is that of a recipient.
 func (s *Service) isAddress(r email.Recipient, address string) bool {
-	return strings.EqualFold(s.ascii(r.Email), address)
+	return s.mailbox(r.Email) == s.mailbox(address)
 }
 
 // feedOnly reports whether an event only goes to the feed: it may happen any number of times, and

@@ -268,7 +268,7 @@ func TestAnEventEndsWhatWouldBeSentAgain(t *testing.T) {
 	})
 }
 
-// The event is here before the answer: it is the acceptance, and the answer no news.
+// The event comes before the answer: it is the acceptance, and the answer changes nothing.
 func TestAnEventDuringItsAttempt(t *testing.T) {
 	for name, err := range map[string]error{"then accepted": nil, "then unknown": fault.New(fault.UnknownOutcome, "reset", ""), "then refused": errDown} {
 		t.Run(name, func(t *testing.T) {

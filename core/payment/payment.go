@@ -3,6 +3,7 @@
 package payment
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -24,14 +25,13 @@ const (
 	Canceled              Status = "canceled"
 )
 
+var statuses = []Status{RequiresPaymentMethod, RequiresConfirmation, RequiresAction, Processing, RequiresCapture, Succeeded, Canceled}
+
+// Statuses returns all statuses.
+func Statuses() []Status { return slices.Clone(statuses) }
+
 // Known reports whether s is one of the statuses.
-func (s Status) Known() bool {
-	switch s {
-	case RequiresPaymentMethod, RequiresConfirmation, RequiresAction, Processing, RequiresCapture, Succeeded, Canceled:
-		return true
-	}
-	return false
-}
+func (s Status) Known() bool { return slices.Contains(statuses, s) }
 
 // CaptureMethod says whether money is captured at once or only authorised.
 type CaptureMethod string

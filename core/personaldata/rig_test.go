@@ -16,6 +16,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/provider"
@@ -104,6 +105,7 @@ type rig struct {
 	pay     *payments.Service
 	hooks   *webhooks.Service
 	users   *users.Service
+	people  people
 	outbox  *outbox
 	journal *memjournal.Journal
 	fails   atomic.Pointer[func(op string) error]
@@ -150,7 +152,7 @@ func newRig(t *testing.T) *rig {
 	r.mail = emails.New(emails.Options{
 		Journal: r.journal, Mailers: []ports.Mailer{r.outbox}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
 		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: log,
-		Events: map[string]ports.MailReader{"outbox": mailReader{}}, ASCIIAddress: func(address string) (string, error) { return address, nil },
+		Events: map[string]ports.MailReader{"outbox": mailReader{}}, ASCIIAddress: rfc5322.ASCII,
 	})
 	r.pay = payments.New(payments.Options{
 		Journal: r.journal, Gateways: []ports.PaymentGateway{mock}, Events: hook, Clock: clock.System{}, IDs: ids.UUIDs{}, Owner: "one", Log: log,
@@ -162,7 +164,8 @@ func newRig(t *testing.T) *rig {
 			"mail":   {Verifier: anybody{}, Apply: r.mail.ApplyWebhook, Subject: r.mail.Subject},
 		},
 	})
-	r.users = users.New(people{store.Users(), fail}, nil, clock.System{}, ids.UUIDs{})
+	r.people = people{store.Users(), fail}
+	r.users = users.New(r.people, nil, clock.System{}, ids.UUIDs{}, user.Scripts{ASCII: rfc5322.ASCII, Unicode: rfc5322.Unicode})
 	r.Service = personaldata.New(r.users, personaldata.Place{Name: "messages", Keeper: r.mail},
 		personaldata.Place{Name: "payments", Keeper: r.pay}, personaldata.Place{Name: "webhooks", Keeper: r.hooks})
 	return r

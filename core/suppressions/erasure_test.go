@@ -64,3 +64,25 @@ func TestAnotherTenantsPersonIsNotFound(t *testing.T) {
 		}
 	})
 }
+
+func TestAPersonIsForgottenHoweverTheAddressIsWritten(t *testing.T) {
+	for written, person := range map[string]string{
+		"Ada@Bücher.example": "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example": "ada@bücher.example",
+	} {
+		t.Run(written, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.learn(t, written, suppression.Unsubscribed, 0)
+				found := r.objects(t, user.Person{Tenant: tenant, Emails: []string{person}})
+				if len(found) != 1 {
+					t.Fatalf("got %d suppressions, want 1", len(found))
+				}
+				if err := found[0].Erase(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if v, err := r.Get(t.Context(), tenant, r.IDOf(tenant, person)); err != nil || v.Email != "" {
+					t.Errorf("got %+v, %v, want no address", v, err)
+				}
+			})
+		})
+	}
+}

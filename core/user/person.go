@@ -9,11 +9,15 @@ import (
 type Person struct {
 	Tenant string   `json:"tenant"`
 	UserID string   `json:"userId,omitempty"` // usr_…, if known
-	Emails []string `json:"emails,omitempty"` // normalized
+	Emails []string `json:"emails,omitempty"` // in the form of Mailbox
+	// ASCIIAddress is what Mailbox takes; the addresses that Has compares may have domains in any script.
+	ASCIIAddress func(email string) (ascii string, err error) `json:"-"`
 }
 
-// Has reports whether an address is the person's, after normalization.
-func (p Person) Has(email string) bool { return slices.Contains(p.Emails, NormalizeEmail(email)) }
+// Has reports whether an address is one of the person's mailboxes, however it is written.
+func (p Person) Has(email string) bool {
+	return slices.Contains(p.Emails, Mailbox(email, p.ASCIIAddress))
+}
 
 // Is reports whether a value is the person's id or one of their addresses.
 func (p Person) Is(value string) bool {

@@ -12,8 +12,8 @@ import (
 	"patchbay/core/fault"
 )
 
-// User is one person or account of a tenant. Email is unique within the tenant
-// in its normalized form.
+// User is one person or account of a tenant. Email is unique within the tenant, in the form of Mailbox. A
+// user of an earlier version may have the form of NormalizeEmail.
 type User struct {
 	ID        string            `json:"id"` // usr_…
 	Tenant    string            `json:"tenant"`
@@ -103,35 +103,6 @@ func (u User) Apply(p Patch, now time.Time) (User, error) {
 	u.Version++
 	u.UpdatedAt = now
 	return u, u.check()
-}
-
-// NormalizeEmail returns the form in which addresses are compared and stored: without
-// surrounding space, in lower case. No provider is known that distinguishes case in the local
-// part.
-//
-// A letter outside ASCII never becomes an ASCII letter: the dotted capital I and the Kelvin sign
-// would, and one person's address would find another person's user.
-func NormalizeEmail(email string) string {
-	return strings.Map(func(r rune) rune {
-		if low := unicode.ToLower(r); low >= utf8.RuneSelf || r < utf8.RuneSelf {
-			return low
-		}
-		return r
-	}, strings.TrimSpace(email))
-}
-
-// Mailbox returns the form in which the spellings of one mailbox are equal: as NormalizeEmail returns
-// it, and with its domain in ASCII. ascii returns an address with its domain in ASCII, or an error if it
-// has none; nil stands for one that is always an error.
-func Mailbox(address string, ascii func(email string) (string, error)) string {
-	address = NormalizeEmail(address)
-	if ascii == nil {
-		return address
-	}
-	if written, err := ascii(address); err == nil {
-		return NormalizeEmail(written)
-	}
-	return address
 }
 
 func (u User) check() error {

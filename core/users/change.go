@@ -12,6 +12,13 @@ import (
 // Update applies a patch. ifVersion 0 means any version. NotFound; Invalid; Conflict with code
 // version_mismatch or email_taken; Unavailable; UnknownOutcome.
 func (s *Service) Update(ctx context.Context, tenant, id string, p user.Patch, ifVersion int64) (user.User, error) {
+	if p.Email != nil {
+		if err := s.checkSpellings(ctx, tenant, id, *p.Email); err != nil {
+			return user.User{}, err
+		}
+		mailbox := s.scripts.Mailbox(*p.Email)
+		p.Email = &mailbox
+	}
 	began := s.clock.Now()
 	u, err := s.users.Update(ctx, tenant, id, p, ifVersion)
 	if !fault.Is(err, fault.UnknownOutcome) {

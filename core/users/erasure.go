@@ -10,26 +10,27 @@ import (
 // Person returns the person with an id or an email. If no user has it, the person consists of
 // that id or address alone, because other data may still refer to it.
 func (s *Service) Person(ctx context.Context, tenant, id, email string) (user.Person, error) {
-	p := user.Person{Tenant: tenant, UserID: id}
+	p := user.Person{Tenant: tenant, UserID: id, ASCIIAddress: s.scripts.ASCII}
 	if email != "" {
-		p.Emails = []string{user.NormalizeEmail(email)}
+		p.Emails = []string{s.scripts.Mailbox(email)}
 	}
-	u, err := s.find(ctx, p)
+	u, err := s.userOf(ctx, p, email)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return p, nil
 	case err != nil:
 		return user.Person{}, err
 	}
-	p.UserID, p.Emails = u.ID, []string{u.Email}
+	p.UserID, p.Emails = u.ID, []string{s.scripts.Mailbox(u.Email)}
 	return p, nil
 }
 
-func (s *Service) find(ctx context.Context, p user.Person) (user.User, error) {
+// userOf returns the user with the person's id, or else with their address as it was given. NotFound.
+func (s *Service) userOf(ctx context.Context, p user.Person, email string) (user.User, error) {
 	if p.UserID != "" {
 		return s.users.FindByID(ctx, p.Tenant, p.UserID)
 	}
-	return s.users.FindByEmail(ctx, p.Tenant, p.Emails[0])
+	return s.find(ctx, s.users, p.Tenant, email)
 }
 
 // PersonalObjects passes the person's user to found, if there is one. It is read from its store,

@@ -105,7 +105,7 @@ func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 		return nil
 	}
 	p.Standby = p.another()
-	p.Service = users.New(p.store, p.Standby, clock.System{}, ids.UUIDs{})
+	p.Service = users.New(p.store, p.Standby, clock.System{}, ids.UUIDs{}, scripts)
 	halt := p.feeds(t)
 	p.meanwhile = func(change func()) {
 		halt()
@@ -292,7 +292,7 @@ func TestACopyThatWasNeverFedIsNotRead(t *testing.T) {
 			p.store.gone.Store(true)
 			p.copy = memjournal.New(clock.System{})
 			p.Standby = p.another()
-			p.Service = users.New(p.store, p.Standby, clock.System{}, ids.UUIDs{})
+			p.Service = users.New(p.store, p.Standby, clock.System{}, ids.UUIDs{}, scripts)
 		})
 		<-time.After(2500 * time.Millisecond)
 		if _, _, err := p.Get(t.Context(), tenant, "usr_1", users.Available); !fault.Is(err, fault.Unavailable) {

@@ -24,6 +24,7 @@ type repository struct {
 	before error  // of a write: nothing is written
 	after  error  // of a write: it was written
 	find   error  // of FindByID and FindByKey
+	byMail error  // of FindByEmail
 	late   func() // after a write, before its caller hears of it
 }
 
@@ -77,6 +78,13 @@ func (u *repository) FindByKey(ctx context.Context, scoped string) (user.Creatio
 	return u.UserRepository.FindByKey(ctx, scoped)
 }
 
+func (u *repository) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	if u.byMail != nil {
+		return user.User{}, u.byMail
+	}
+	return u.UserRepository.FindByEmail(ctx, tenant, email)
+}
+
 type rig struct {
 	*users.Service
 	repository *repository
@@ -97,7 +105,7 @@ func newRig(t *testing.T) *rig {
 		}
 	})
 	u := &repository{UserRepository: store.Users()}
-	return &rig{Service: users.New(u, nil, clock.System{}, ids.UUIDs{}), repository: u}
+	return &rig{Service: users.New(u, nil, clock.System{}, ids.UUIDs{}, scripts), repository: u}
 }
 
 func (r *rig) get(t *testing.T, id string) (user.User, error) {

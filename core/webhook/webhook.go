@@ -11,10 +11,10 @@ import (
 
 // Event is one verified event of a provider.
 type Event struct {
-	Provider string          `json:"provider"` // name of the configured account whose secret verified it
-	ID       string          `json:"id"`       // evt_…, unique at the provider
-	Type     string          `json:"type"`     // payment_intent.succeeded …
-	Created  time.Time       `json:"created"`  // whole seconds; says nothing about order
+	Provider string    `json:"provider"` // name of the configured account whose secret verified it
+	ID       string    `json:"id"`       // evt_…, unique at the provider
+	Type     string    `json:"type"`     // payment_intent.succeeded …
+	Created  time.Time `json:"created"`  // whole seconds; says nothing about order
 	// Object is data.object of a payment provider, as it wrote it. Of an event about mail it is what is used of
 	// it, since the rest quotes the message; it has no more than the type of one that cannot be read.
 	Object json.RawMessage `json:"object"`

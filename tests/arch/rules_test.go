@@ -9,7 +9,7 @@ const (
 	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
 	provider = outbound + " adapters/provider config/setting"
-	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322 adapters/mail/labels"
+	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322 adapters/mail/labels adapters/mail/signed"
 
 	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 	templated  = " adapters/mail/rfc5322 adapters/handlebars adapters/htmltext" // what a simulator of a mail provider writes mail with
@@ -81,6 +81,7 @@ var rules = []rule{
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/labels", types, ""},
+	{"adapters/mail/signed", types + " adapters/provider", "github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mimeread", types + " ports adapters/mail/rfc5322", "github.com/emersion/go-message"},
 	{"adapters/mail/catchermail", mail + " core/guard", "github.com/failsafe-go/failsafe-go github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},

@@ -40,6 +40,7 @@ func inFile(t *testing.T, path string) database {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	db.SetMaxIdleConns(0) // the file may be replaced by a copy
 	return func(ctx context.Context, statement string) (int64, error) {
 		res, err := db.ExecContext(ctx, fmt.Sprintf(statement, "record"))
 		if err != nil {

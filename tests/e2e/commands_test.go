@@ -47,7 +47,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 			"file.yaml:5: mail.delivery: \"twice\" must be one of",
 			"file.yaml:7: payments.providers: names \"mock\" twice",
 			"file.yaml:8: payments.currencies[1]: \"xxx\" is not a known currency",
-			"file.yaml:10: providers.stripe.secret_key: must be written",
+			"file.yaml:10: providers.stripe.secret_key: is required",
 		} {
 			if !strings.Contains(string(out), want) {
 				t.Errorf("%s does not say %q:\n%s", command, want, out)

@@ -2,8 +2,12 @@ package e2e_test
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -12,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"patchbay/adapters/clock"
@@ -151,12 +157,12 @@ func TestSimulateSendGrid(t *testing.T) {
 	t.Parallel()
 	s := simulates(t, 2, "sendgrid", "--address", "127.0.0.1:0")
 	mail := `{"from":{"email":"shop@example.com"},"subject":"Order 17","personalizations":[{"to":[{"email":"ada@example.com"}]}],` +
-		`"content":[{"type":"text/plain","value":"Hello"}],"categories":["welcome"]}`
+		`"content":[{"type":"text/plain","value":"Hello"}],"categories":["welcome"],"tracking_settings":{"click_tracking":{"enable":false,"enable_text":false},"open_tracking":{"enable":false}}}`
 	if status, answer := s.send(t, "POST", "/v3/mail/send", "application/json", "Bearer "+s.known["api_key"], mail); status != 202 {
 		t.Errorf("a message: %d %s", status, answer)
 	}
-	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") || !strings.Contains(answer, `"tags":["welcome"]`) {
-		t.Errorf("what it delivered: %d %s", status, answer)
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") || !strings.Contains(answer, `"tags":["welcome"]`) || !strings.Contains(answer, `"tracking":"off"`) {
+		t.Errorf("what it delivered: %d %s, want the message with its tag and tracking off", status, answer)
 	}
 	s.end(t)
 }
@@ -179,23 +185,54 @@ func TestSimulateSES(t *testing.T) {
 	s := simulates(t, 4, "ses", "--address", "127.0.0.1:0")
 	m, err := sesmail.New(sesmail.Options{
 		Name: "ses", Region: s.known["region"], AccessKeyID: s.known["access_key_id"], SecretAccessKey: s.known["secret_access_key"],
-		Clock: clock.System{}, HTTP: httpclient.Options{BaseURL: s.known["base_url"]},
+		Clock: clock.System{}, HTTP: httpclient.Options{BaseURL: s.known["base_url"]}, Templates: map[string]string{"order": "order-7"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Send(t.Context(), email.Message{
+	letter := email.Message{
 		ID: "msg_1", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}}, Subject: "Order 17", Text: "Hello", MessageID: "1@example.com",
-	}); err != nil {
+	}
+	if _, err := m.Send(t.Context(), letter); err != nil {
 		t.Errorf("a message: %v", err)
+	}
+	s.storeAtSES(t, `{"TemplateName":"order-7","TemplateContent":{"Subject":"Your order {{order}}","Text":"Hello"}}`)
+	letter.Subject, letter.Text, letter.TemplateID, letter.TemplateData = "", "", "order", json.RawMessage(`{"order":18}`)
+	if _, err := m.Send(t.Context(), letter); err != nil {
+		t.Errorf("a message from a template: %v", err)
 	}
 	if status, answer := s.send(t, "POST", "/v2/email/outbound-emails", "application/json", "", "{}"); status != 403 {
 		t.Errorf("a message that is not signed: %d %s, want 403", status, answer)
 	}
 	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
 		t.Errorf("what it delivered: %d %s", status, answer)
+	} else if !strings.Contains(answer, "Subject: Your order 18") || !strings.Contains(answer, `"template":{"name":"order-7","variables":{"order":18},"version":""}`) {
+		t.Errorf("what it delivered: %s, want the subject of the template, its name and its data", answer)
 	}
 	s.end(t)
+}
+
+// storeAtSES stores a template by the API of SES.
+func (s *simulator) storeAtSES(t *testing.T, template string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.known["base_url"]+"/v2/email/templates", strings.NewReader(template))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	key := aws.Credentials{AccessKeyID: s.known["access_key_id"], SecretAccessKey: s.known["secret_access_key"]}
+	sum := sha256.Sum256([]byte(template))
+	if err := v4.NewSigner().SignHTTP(t.Context(), key, r, hex.EncodeToString(sum[:]), "ses", s.known["region"], time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		t.Fatalf("a template: got %s, want 200", a.Status)
+	}
 }
 
 func TestSimulateMailgun(t *testing.T) {
@@ -212,4 +249,30 @@ func TestSimulateMailgun(t *testing.T) {
 		t.Errorf("what it delivered: %d %s", status, answer)
 	}
 	s.end(t)
+}
+
+// A configuration can be written before the simulator starts.
+func TestWhatASimulatorPrintsCanBeChosen(t *testing.T) {
+	t.Parallel()
+	for provider, chosen := range map[string]map[string]string{
+		"stripe":   {"account": "acct_demo", "secret_key": "sk_test_demo"},
+		"sendgrid": {"api_key": "SG.demo"},
+		"mailgun":  {"domain": "mg.shop.example", "api_key": "key-demo"},
+		"resend":   {"api_key": "re_demo"},
+		"ses":      {"region": "eu-central-1", "access_key_id": "AKIADEMO", "secret_access_key": "demo"},
+	} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			args := []string{provider}
+			for name, value := range chosen {
+				args = append(args, "--"+strings.ReplaceAll(name, "_", "-"), value)
+			}
+			s := simulates(t, 1+len(chosen), args...)
+			delete(s.known, "base_url")
+			if !maps.Equal(s.known, chosen) {
+				t.Errorf("it printed %v, want %v", s.known, chosen)
+			}
+			s.end(t)
+		})
+	}
 }

@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"patchbay/tests/gateway"
 )
@@ -122,5 +125,36 @@ func TestOneEmailManyRequests(t *testing.T) {
 	all.Wait()
 	if made.Load() != 1 {
 		t.Errorf("%d users with one email, want 1", made.Load())
+	}
+}
+
+func TestOneMailboxIsOneUserAndOnePerson(t *testing.T) {
+	t.Parallel()
+	const unicode, ascii = "bob@bücher.example", "bob@xn--bcher-kva.example"
+	g := gateway.Start(t)
+	u := g.Do(t, "POST", "/api/users", object{"email": unicode})
+	if u.Status != 201 || u.Text("email") != ascii {
+		t.Fatalf("got %d %s, want 201, email %s", u.Status, u.Body, ascii)
+	}
+	if got := g.Do(t, "POST", "/api/users", object{"email": ascii}); got.Status != 409 || got.Code() != "email_taken" {
+		t.Errorf("another: got %d %s, want 409, code email_taken", got.Status, got.Body)
+	}
+	for _, written := range []string{unicode, ascii} {
+		if got := g.Do(t, "GET", "/api/users?email="+url.QueryEscape(written), nil); len(got.Data()) != 1 || got.Data()[0]["id"] != u.Text("id") {
+			t.Errorf("%s: got %s, want the user %s", written, got.Body, u.Text("id"))
+		}
+		g.Do(t, "POST", "/api/emails", object{"to": []string{written}, "subject": "Hello", "text": "Hello"}).HasStatus(t, 202)
+	}
+	gateway.Eventually(t, 10*time.Second, "the emails are sent", func() bool {
+		return len(g.Do(t, "GET", "/api/emails?status=sent", nil).Data()) == 2
+	})
+	if _, report, code := data(t, g, "erase", "--email", unicode, "--yes"); code != 0 {
+		t.Fatalf("the erasure: got %d, want 0: %s", code, report)
+	}
+	if got := g.Do(t, "GET", "/api/emails", nil); len(got.Data()) != 2 || strings.Contains(string(got.Body), "bob@") {
+		t.Errorf("the emails: got %s, want 2, without the address", got.Body)
+	}
+	if got := g.Do(t, "GET", "/api/users/"+u.Text("id"), nil); got.Status != 404 {
+		t.Errorf("the user: got %d %s, want 404", got.Status, got.Body)
 	}
 }

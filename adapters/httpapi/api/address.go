@@ -1,6 +1,8 @@
 package api
 
 import (
+	"reflect"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -15,9 +17,12 @@ type StringOrMailbox struct {
 // UnmarshalJSONFrom reads a string or an object.
 func (a *StringOrMailbox) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*a = StringOrMailbox{}
-	if d.PeekKind() != '{' {
-		return json.UnmarshalDecode(d, &a.Text)
+	switch d.PeekKind() {
+	case '{':
+		a.Mailbox = new(Mailbox)
+		return json.UnmarshalDecode(d, a.Mailbox)
+	case '[', '0', 't', 'f':
+		return &json.SemanticError{GoType: reflect.TypeFor[StringOrMailbox]()} // the decoder adds where it is
 	}
-	a.Mailbox = new(Mailbox)
-	return json.UnmarshalDecode(d, a.Mailbox)
+	return json.UnmarshalDecode(d, &a.Text)
 }

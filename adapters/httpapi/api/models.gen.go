@@ -214,7 +214,7 @@ type EmailRequest struct {
 	// TemplateData What the template is rendered with.
 	TemplateData json.RawMessage `json:"templateData,omitempty,omitzero"`
 
-	// TemplateId A template, by its name here or at the providers. It gives the subject, html and text; those of the request count only where no source of the template is here.
+	// TemplateId A template, by its name here or at the providers. It gives the html and text; those of the request never count. It gives the subject, too; that of the request counts only where no source of the template is here, and the provider that stores the template leaves it open. Without a source here the email goes only to providers that store the template.
 	TemplateId string `json:"templateId,omitempty,omitzero"`
 
 	// Text Derived from html where absent.
@@ -741,6 +741,8 @@ type SuppressionReason struct {
 // User defines model for User.
 type User struct {
 	CreatedAt time.Time `json:"createdAt"`
+
+	// Email In lower case, its domain in ASCII: bob@xn--bcher-kva.example. It is found, and taken, however it is written.
 	Email     string    `json:"email"`
 	Id        string    `json:"id"`
 	Metadata  Metadata  `json:"metadata"`
@@ -891,6 +893,7 @@ type E503 = Error
 
 // ListEmailsParams defines parameters for ListEmails.
 type ListEmailsParams struct {
+	// Status The status of the email itself. What became of single recipients, such as bounced, is no filter: the feed tells it.
 	Status MessageStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
 
 	// Batch The id of a batch: its emails alone.

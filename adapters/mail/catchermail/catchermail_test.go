@@ -57,12 +57,12 @@ func TestADirectoryThatCannotBeWrittenIsRefused(t *testing.T) {
 	// In /proc nobody can make a file, not even root, though its directories can be read.
 	for _, path := range []string{"/proc/self/fdinfo", "/proc/self/mail", file, filepath.Join(file, "mail")} {
 		if _, err := catchermail.New(catchermail.Options{Name: "catcher", Path: path, Keep: 1}); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: error = %v, want kind %v", path, err, fault.Unavailable)
 		}
 	}
 	open(t, filepath.Join(dir, "mail"), 1)
 	if left := files(t, filepath.Join(dir, "mail")); len(left) != 0 {
-		t.Errorf("%v is left behind", left)
+		t.Errorf("%v is left behind, want nothing", left)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestAMessageThatComesTwiceIsSeenTwice(t *testing.T) {
 	send(t, c, "msg_a")
 	send(t, c, "msg_a")
 	if names := files(t, dir); fmt.Sprint(names) != "[0000000001-msg_a.eml 0000000002-msg_a.eml]" {
-		t.Errorf("%v", names)
+		t.Errorf("files = %v, want the message twice", names)
 	}
 }
 
@@ -86,15 +86,15 @@ func TestOnlyTheNewestAreKept(t *testing.T) {
 		send(t, c, fmt.Sprint("msg_", 2*i+1))
 	}
 	if names := files(t, dir); fmt.Sprint(names) != "[0000000004-msg_3.eml 0000000005-msg_4.eml 0000000006-msg_5.eml]" {
-		t.Errorf("%v", names)
+		t.Errorf("files = %v, want messages 3 to 5", names)
 	}
 	list, err := open(t, dir, 3).List(2)
 	if err != nil || len(list) != 2 || list[0].Subject != "Hello msg_5" || !strings.Contains(list[0].To, "Ädä") || list[0].Size == 0 {
-		t.Errorf("%+v, %v", list, err)
+		t.Errorf("the list is %+v, %v, want two of which the first is msg_5", list, err)
 	}
 }
 
-func TestTrackingIsShown(t *testing.T) {
+func TestTrackingIsShownInAHeader(t *testing.T) {
 	t.Parallel()
 	c := open(t, t.TempDir(), 10)
 	for tracking, want := range map[email.Tracking]string{"": "", email.TrackingOff: "off", email.TrackingOn: "on"} {
@@ -128,16 +128,16 @@ func TestReadingStaysInTheDirectory(t *testing.T) {
 	c := open(t, inner, 10)
 	send(t, c, "msg_a")
 	if raw, err := c.Read("0000000001-msg_a.eml"); err != nil || !strings.Contains(string(raw), "Hello msg_a") {
-		t.Errorf("%s, %v", raw, err)
+		t.Errorf("read %s, %v, want the message", raw, err)
 	}
 	for _, name := range []string{"../0000000001-secret.eml", "", ".", "1-x/../../0000000001-secret.eml", "0000000009-none.eml"} {
 		if raw, err := c.Read(name); !fault.Is(err, fault.NotFound) {
-			t.Errorf("%q: %s, %v", name, raw, err)
+			t.Errorf("%q: read %s, %v, want kind %v", name, raw, err, fault.NotFound)
 		}
 	}
 }
 
-func TestADirectoryThatCannotBeWritten(t *testing.T) {
+func TestAMessageThatCannotBeStoredIsUnavailable(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mail")
 	c := open(t, dir, 10)
@@ -148,12 +148,12 @@ func TestADirectoryThatCannotBeWritten(t *testing.T) {
 		ID: "msg_a", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}}, Subject: "s", Text: "t",
 	})
 	if !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "ada@example.com") {
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want kind %v, without an address", err, fault.Unavailable)
 	}
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 10}); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want kind %v, without an address", err, fault.Unavailable)
 	}
 }

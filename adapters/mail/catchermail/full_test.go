@@ -20,6 +20,6 @@ func TestAFullDiskIsNotTheMessagesFault(t *testing.T) {
 		Subject: "s", Text: "t", Attachments: []email.Attachment{{Filename: "a", ContentType: "text/plain", Content: make([]byte, 1<<20)}},
 	}
 	if err := writeTo(f, m); err == nil || fault.Is(err, fault.Invalid) {
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want one of another kind than %v", err, fault.Invalid)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/mail/signed"
 	"patchbay/adapters/provider"
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -46,7 +47,7 @@ func verifierContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	webhooktest.Run(t, webhooktest.Harness{
-		Verifier: hook, Now: now, Tolerance: catchermail.Tolerance, ByHeaders: true, CoversBody: true,
+		Verifier: hook, Now: now, Tolerance: signed.Tolerance, ByHeaders: true, CoversBody: true,
 		Sign: func(at time.Time) ([]byte, map[string]string) {
 			body := []byte(`{"id":"evt_1","event":"delivered","recipient":"ada@example.com"}`)
 			signature, err := signer.Sign("evt_1", at, body)
@@ -160,7 +161,7 @@ func sendTo(t *testing.T, c *catchermail.Catcher, to ...string) email.Receipt {
 	return got
 }
 
-func TestWhatBecomesOfMailToTheTestDomain(t *testing.T) {
+func TestAnAddressOfTheTestDomainSaysWhatBecomesOfItsMail(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	c := e.catcher(t)
@@ -285,7 +286,7 @@ func TestNoMoreThanTenThousandEventsWait(t *testing.T) {
 	})
 }
 
-func TestAnEventThatCannotBeRead(t *testing.T) {
+func TestAnEventThatCannotBeReadIsInvalid(t *testing.T) {
 	t.Parallel()
 	hook, err := catchermail.NewHook(clock.System{})
 	if err != nil {

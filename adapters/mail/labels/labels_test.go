@@ -9,7 +9,7 @@ import (
 	"patchbay/core/email"
 )
 
-func TestTheLabelsOfAMessage(t *testing.T) {
+func TestAMessageIsLabelledWithItsMetadataItsMarksAndItsTags(t *testing.T) {
 	t.Parallel()
 	m := email.Message{
 		ID: "msg_1.0.2", Tenant: "acme.eu", Tags: []string{"welcome", "trial"}, Metadata: map[string]string{"order": "17", "a": "b"},
@@ -39,7 +39,7 @@ func TestTheLabelsOfAMessage(t *testing.T) {
 	}
 }
 
-func TestWhatFitsIntoALabel(t *testing.T) {
+func TestALabelTakesLettersDigitsDashesAndUnderscores(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		name, value string
@@ -64,7 +64,7 @@ func TestWhatFitsIntoALabel(t *testing.T) {
 	}
 }
 
-func TestAMarkThatIsNotInHexadecimal(t *testing.T) {
+func TestAMarkIsReadAsItIsWhereItIsNotInHexadecimal(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		all  map[string]string

@@ -45,7 +45,7 @@ func served(t *testing.T, h http.HandlerFunc) *mailgunmail.Mailer {
 	return at(t, server.URL+"/v3") // some write the version too
 }
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestAnAnswerIsOfTheMessageTheDomainOrNobody(t *testing.T) {
 	t.Parallel()
 	const taken = `{"id":"<1@mg.example.com>","message":"Queued. Thank you."}`
 	for _, c := range []struct {
@@ -110,10 +110,10 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 				t.Fatalf("%v (%+v), want %v %s", err, f, c.kind, c.code)
 			}
 			if f.RetryAfter != 7*time.Second {
-				t.Errorf("to be tried again after %s", f.RetryAfter)
+				t.Errorf("to be tried again after %s, want %s", f.RetryAfter, 7*time.Second)
 			}
 			if f.Answer == nil || f.Answer.Status != c.status {
-				t.Fatalf("the answer is not told: %+v", f.Answer)
+				t.Fatalf("answer = %+v, want the status %d", f.Answer, c.status)
 			}
 			lasting := f.Code == "sender_not_verified" || f.Code == "sender_rejected" || f.Code == "recipient_not_authorized"
 			if f.NoRetry != lasting {
@@ -121,7 +121,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			}
 			for _, private := range []string{canary, "ada@example.com"} {
 				if strings.Contains(err.Error()+f.Message+f.Code+f.Answer.Words, private) {
-					t.Errorf("%q is in %v", private, err)
+					t.Errorf("error = %v, want one without %q", err, private)
 				}
 			}
 		})
@@ -129,7 +129,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 }
 
 // What goes over the wire: the envelope, the labels, and the message itself.
-func TestWhatIsAsked(t *testing.T) {
+func TestARequestHasTheWholeMessage(t *testing.T) {
 	t.Parallel()
 	full := letter()
 	full.To = append(full.To, email.Address{Email: "eve@bücher.example", Name: "Eve"})
@@ -159,14 +159,14 @@ func TestWhatIsAsked(t *testing.T) {
 		})
 		r, err := m.Send(t.Context(), c.m)
 		if err != nil || r.Reference != "1@mg.example.com" {
-			t.Fatalf("%+v, %v", r, err)
+			t.Fatalf("%s: %+v, %v, want the reference 1@mg.example.com", name, r, err)
 		}
 		slices.Sort(fields)
 		if got := strings.Join(fields, " "); got != c.want || asked != "POST /v3/mg.example.com/messages.mime api:"+canary {
 			t.Errorf("%s: %s\n%s\nwant\n%s", name, asked, got, c.want)
 		}
 		if text := string(raw); !strings.Contains(text, "Message-ID: <msg_1@example.com>") || strings.Contains(text, "audit@") || strings.Contains(text, "welcome") {
-			t.Errorf("%s:\n%s", name, text)
+			t.Errorf("%s: sent\n%s\nwant the Message-ID msg_1@example.com, and neither bcc nor tags", name, text)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestMailgunsOwnMockTakesNothing(t *testing.T) {
 	t.Cleanup(mock.Stop)
 	_, err := at(t, strings.TrimSuffix(mock.URL(), "/v3")).Send(t.Context(), letter())
 	if !fault.Is(err, fault.UnknownOutcome) { // it says so in words that are not Mailgun's
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want kind %v", err, fault.UnknownOutcome)
 	}
 }
 
@@ -212,17 +212,17 @@ func TestARefusalCountsInMailgunsOwnWordsAlone(t *testing.T) {
 				})
 				_, err := m.Send(t.Context(), letter())
 				if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.Code != "no_answer" {
-					t.Errorf("%+v", f)
+					t.Errorf("error = %+v, want %v no_answer", f, fault.UnknownOutcome)
 				}
 				if err != nil && strings.Contains(err.Error(), canary) {
-					t.Errorf("somebody's words are in %v", err)
+					t.Errorf("error = %v, want one without the words of somebody else", err)
 				}
 			})
 		}
 	}
 }
 
-func TestWhatADomainNeeds(t *testing.T) {
+func TestADomainNeedsItsNameAKeyAndAnAddress(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]mailgunmail.Options{
 		"no name": {Domain: "d", APIKey: canary}, "no key": {Name: "mailgun", Domain: "d"}, "no domain": {Name: "mailgun", APIKey: canary},
@@ -230,20 +230,20 @@ func TestWhatADomainNeeds(t *testing.T) {
 		"no such base URL":  {Name: "mailgun", Domain: "d", APIKey: canary, HTTP: httpclient.Options{BaseURL: "smtp://example.com"}},
 	} {
 		if _, err := mailgunmail.New(o); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v, want kind %v", name, err, fault.Invalid)
 		}
 	}
 	if _, err := mailgunmail.New(mailgunmail.Options{Name: "mailgun", Domain: "d", APIKey: canary}); err != nil {
-		t.Errorf("Mailgun's own address: %v", err)
+		t.Errorf("Mailgun's own address: error = %v, want none", err)
 	}
 }
 
 func TestALineBreakIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	t.Parallel()
-	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") })
+	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("there was a request, want none") })
 	l := letter()
 	l.Subject = "Hello\r\nBcc: eve@example.com"
 	if _, err := m.Send(t.Context(), l); !fault.Is(err, fault.Invalid) {
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want kind %v", err, fault.Invalid)
 	}
 }

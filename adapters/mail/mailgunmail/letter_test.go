@@ -59,7 +59,7 @@ func TestAllOfAMessageIsSaid(t *testing.T) {
 	everybody := []string{"ada@example.com", "eve@xn--bcher-kva.example", "cc@example.com", "bcc@xn--bcher-kva.example"}
 	kept := map[string]string{email.IDVariable: one.ID, "order": one.Metadata["order"], "note": one.Metadata["note"]}
 	if !slices.Equal(sent.To, everybody) || !maps.Equal(sent.Variables, kept) {
-		t.Errorf("%q %q", sent.To, sent.Variables)
+		t.Errorf("sent to %q with %q, want %q with %q", sent.To, sent.Variables, everybody, kept)
 	}
 	m, err := mail.ReadMessage(bytes.NewReader(sent.Raw))
 	if err != nil {
@@ -75,11 +75,11 @@ func TestAllOfAMessageIsSaid(t *testing.T) {
 	}
 	for _, private := range []string{"bcc@", email.IDVariable, "17}", "X-Tag"} {
 		if bytes.Contains(sent.Raw, []byte(private)) {
-			t.Errorf("%q is told to all: %s", private, sent.Raw)
+			t.Errorf("sent\n%s\nwant it without %q", sent.Raw, private)
 		}
 	}
 	if !reflect.DeepEqual(one, full()) {
-		t.Errorf("the message became %+v", one)
+		t.Errorf("the message became %+v, want it unchanged", one)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestAThousandRecipientsAreTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if letters := sim.Messages(); len(letters) != 1 || len(letters[0].To) != email.MaxRecipients {
-		t.Errorf("%d messages, of which the first goes to %d", len(letters), len(letters[0].To))
+		t.Errorf("%d messages, want one to %d", len(letters), email.MaxRecipients)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestWhatFeaturesDeclareIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(sim.Delivered()); n != 1 {
-		t.Errorf("%d messages were delivered", n)
+		t.Errorf("%d messages were delivered, want 1", n)
 	}
 }
 
@@ -148,10 +148,10 @@ func TestMoreThanFeaturesDeclareIsRefusedBeforeItIsSent(t *testing.T) {
 		use(&one)
 		_, err := m.Send(t.Context(), one)
 		if e := fault.From(err); e.Kind != fault.Unsupported || e.Param != param {
-			t.Errorf("%s: %v", param, err)
+			t.Errorf("error = %v, want unsupported at %q", err, param)
 		}
 	}
 	if n := len(sim.Requests()); n != 0 {
-		t.Errorf("%d requests", n)
+		t.Errorf("%d requests, want none", n)
 	}
 }

@@ -213,11 +213,11 @@ type Settings struct {
 func (s *Settings) Check() (path, text string) {
 	switch {
 	case s.Domain == "":
-		return "domain", "must be written"
+		return "domain", "is required"
 	case strings.ContainsFunc(s.Domain, notInDomain):
 		return "domain", "must be a domain, such as mg.example.com"
 	case s.APIKey.Reveal() == "":
-		return "api_key", "must be written"
+		return "api_key", "is required"
 	}
 	for name, there := range s.Templates {
 		if !templateName.MatchString(there) {

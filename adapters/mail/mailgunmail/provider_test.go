@@ -7,7 +7,7 @@ import (
 	"patchbay/config/setting"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	key := setting.NewSecret("key")
 	const api = "https://api.example.com"
@@ -16,9 +16,9 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		path, text string // nothing where it is right
 	}{
 		"a domain":          {mailgunmail.Settings{Domain: "mg.example.com", APIKey: key, BaseURL: api}, "", ""},
-		"no domain":         {mailgunmail.Settings{APIKey: key, BaseURL: api}, "domain", "must be written"},
+		"no domain":         {mailgunmail.Settings{APIKey: key, BaseURL: api}, "domain", "is required"},
 		"what is no domain": {mailgunmail.Settings{Domain: "https://mg.example.com", APIKey: key, BaseURL: api}, "domain", "must be a domain, such as mg.example.com"},
-		"no key":            {mailgunmail.Settings{Domain: "mg.example.com", BaseURL: api}, "api_key", "must be written"},
+		"no key":            {mailgunmail.Settings{Domain: "mg.example.com", BaseURL: api}, "api_key", "is required"},
 		"no URL":            {mailgunmail.Settings{Domain: "d", APIKey: key, BaseURL: "api.example.com"}, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {
 		path, text := c.settings.Check()

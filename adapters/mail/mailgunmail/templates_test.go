@@ -36,7 +36,7 @@ func templated() email.Message {
 }
 
 // The form and MIME each carry what the other cannot.
-func TestHowAMessageOfAStoredTemplateGoes(t *testing.T) {
+func TestAMessageOfAStoredTemplateGoesInTheFormThatCarriesIt(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string

@@ -51,7 +51,7 @@ func (h *Hook) CheckHeaders(func(string) string) error { return nil }
 func (h *Hook) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	var p mailgun.WebhookPayload
 	if err := json.Unmarshal(body, &p); err != nil {
-		return nil, badSignature("the body has no signature")
+		return nil, provider.BadSignature("the body has no signature")
 	}
 	if err := h.fresh(p.Signature); err != nil {
 		return nil, err
@@ -66,22 +66,20 @@ func (h *Hook) Verify(_ context.Context, body []byte, _ func(string) string) ([]
 			}
 		}
 	}
-	return nil, badSignature("no signature fits")
+	return nil, provider.BadSignature("no signature matches")
 }
 
 // fresh checks the time of a signature, which the library does not check.
 func (h *Hook) fresh(s mailgun.Signature) error {
 	seconds, err := strconv.ParseInt(s.TimeStamp, 10, 64)
 	if err != nil || s.Token == "" || len(s.Token) > maxToken {
-		return badSignature("the signature is missing, or has no time or token")
+		return provider.BadSignature("the signature is missing, or has no time or token")
 	}
 	if age := h.clock.Now().Sub(time.Unix(seconds, 0)); age > Tolerance || age < -Ahead {
-		return badSignature("the signature's time is too far from ours")
+		return provider.BadSignature("the signature's time is too far from ours")
 	}
 	return nil
 }
-
-func badSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse reads the envelope of an event.
 func parse(provider string, p mailgun.WebhookPayload) (webhook.Event, error) {

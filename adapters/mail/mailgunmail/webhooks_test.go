@@ -58,7 +58,7 @@ func TestTheSimulatorSignsAsMailgunDoes(t *testing.T) {
 	api.SetWebhookSigningKey("key")
 	fits, err := api.VerifyWebhookSignature(mailgun.Signature{TimeStamp: s.Timestamp, Token: s.Token, Signature: s.Signature})
 	if !fits || err != nil {
-		t.Errorf("%v, %v", fits, err)
+		t.Errorf("the library verifies it: %t, %v, want true", fits, err)
 	}
 }
 
@@ -70,36 +70,36 @@ func TestAnEventSpeaksForTheDomainWhoseKeySignedIt(t *testing.T) {
 		e := mailgunsim.EventOf(told, "delivered", "ada@example.com", now)
 		events, err := hook.Verify(t.Context(), mailgunsim.Body(s, e), none)
 		if err != nil || len(events) != 1 || events[0].Provider != provider || events[0].Token != s.Token || events[0].ID != e["id"] {
-			t.Errorf("%s: %+v, %v", key, events, err)
+			t.Errorf("signed with the key %s: %+v, %v, want one event of %s", key, events, err, provider)
 		}
 	}
 	if _, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("four", now), mailgunsim.Event{"event": "opened"}), none); fault.From(err).Code != "invalid_signature" {
-		t.Errorf("of nobody's key: %v", err)
+		t.Errorf("signed with nobody's key: error = %v, want invalid_signature", err)
 	}
 	if _, err := mailgunmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{"x"}}, provider.Account{Provider: "b", Secrets: []string{"x"}}); fault.From(err).Code != "shared_secret" {
-		t.Errorf("a key of two: %v", err)
+		t.Errorf("a key of two accounts: error = %v, want shared_secret", err)
 	}
 	if _, err := mailgunmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{""}}); fault.From(err).Code != "empty_secret" {
-		t.Errorf("an empty key: %v", err)
+		t.Errorf("an empty key: error = %v, want empty_secret", err)
 	}
 }
 
-func TestWhatIsSignedAndNoEvent(t *testing.T) {
+func TestASignedBodyThatIsNoEventIsRefused(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	for _, data := range []mailgunsim.Event{nil, {}, {"event": 7}} {
 		if _, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("key", now), data), none); fault.From(err).Code != "invalid_payload" {
-			t.Errorf("%v: %v", data, err)
+			t.Errorf("%v: error = %v, want invalid_payload", data, err)
 		}
 	}
 	for _, body := range []string{"", "[]", "null", `{"event-data": {}}`, `{"signature": "x"}`, "timestamp=1&token=2&signature=3"} {
 		if _, err := hook.Verify(t.Context(), []byte(body), none); fault.From(err).Code != "invalid_signature" {
-			t.Errorf("%q: %v", body, err)
+			t.Errorf("%q: error = %v, want invalid_signature", body, err)
 		}
 	}
 }
 
-func TestWhatAnEventTells(t *testing.T) {
+func TestAnEventBecomesANotification(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	type more = mailgunsim.Event
@@ -144,14 +144,14 @@ func TestWhatAnEventTells(t *testing.T) {
 				want = email.Notification{Tenant: "acme", Message: "msg_1", Recipient: "ada@example.com"} // what it quotes is not kept longer than the message says
 			}
 			if err != nil || ok != (c.event != "") || n != want {
-				t.Errorf("%+v, %v, %v", n, ok, err)
+				t.Errorf("got %+v, %t, %v, want %+v", n, ok, err, want)
 			}
 		})
 	}
 }
 
 // Mailgun writes a list where there are no variables, and may take a text for a number.
-func TestTheMarksOfAMessage(t *testing.T) {
+func TestANotificationHasTheMarksOfItsMessage(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	for name, c := range map[string]struct {
@@ -169,13 +169,13 @@ func TestTheMarksOfAMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n, ok, err := hook.Notification(events[0]); err != nil || !ok || n.Tenant != c.want {
-			t.Errorf("%s: %+v, %v, %v", name, n, ok, err)
+			t.Errorf("%s: %+v, %t, %v, want the tenant %q", name, n, ok, err, c.want)
 		}
 	}
 }
 
 // Marks that cannot be read are none, in an event that says nothing about a message.
-func TestTheMarksOfAnUnknownTypeThatCannotBeRead(t *testing.T) {
+func TestMarksThatCannotBeReadAreNoneInAnEventOfAnUnknownType(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	for _, object := range []string{
@@ -220,7 +220,7 @@ func FuzzVerify(f *testing.F) {
 	hook := hookOf(f, provider.Account{Provider: "acme", Secrets: []string{"key"}})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if _, err := hook.Verify(t.Context(), body, none); err == nil {
-			t.Errorf("accepted %q", body)
+			t.Errorf("accepted %q, want it refused: its key is not known", body)
 		}
 	})
 }

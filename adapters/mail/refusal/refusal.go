@@ -50,6 +50,10 @@ var (
 		Kind: fault.Refused, Code: "template_unknown",
 		Message: "the provider does not store the template of this message",
 	}
+	Attachment = Meaning{
+		Kind: fault.Refused, Code: "attachment_refused", Permanent: true,
+		Message: "the provider refuses an attachment of this message",
+	}
 	// Unclear is a refusal in words that are not in the table.
 	Unclear = Meaning{Kind: fault.Refused, Code: "provider_refused", Message: "the provider does not let the gateway send this"}
 
@@ -175,4 +179,23 @@ func truncate(text string, most int) string {
 		return string(runes)
 	}
 	return string(runes[:most-1]) + "…"
+}
+
+// A code is a word of its own, which a full stop may follow: part of an IP address is none.
+var (
+	enhancedCode = regexp.MustCompile(`(?:^|[^\w.])([245]\.\d{1,3}\.\d{1,3})(?:$|[^\w.]|\.(?:$|\W))`)
+	replyCode    = regexp.MustCompile(`(?:^|[^\w.])([245]\d\d)(?:$|[^\w.]|\.(?:$|\W))`)
+)
+
+// EnhancedCode returns the first enhanced status code (RFC 3463) in the words of a server, "" if there is none.
+func EnhancedCode(words string) string { return word(enhancedCode, words) }
+
+// ReplyCode returns the first reply code of SMTP in the words of a server, "" if there is none.
+func ReplyCode(words string) string { return word(replyCode, words) }
+
+func word(code *regexp.Regexp, words string) string {
+	if found := code.FindStringSubmatch(words); found != nil {
+		return found[1]
+	}
+	return ""
 }

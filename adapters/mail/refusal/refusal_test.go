@@ -45,7 +45,7 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 
 // What is about one message is neither held against the provider nor tried there again;
 // what is about the account is.
-func TestWhatEachMeaningAllows(t *testing.T) {
+func TestAMeaningSaysWhetherOthersAreAskedAndWhatCounts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		refusal.Meaning
@@ -54,13 +54,14 @@ func TestWhatEachMeaningAllows(t *testing.T) {
 		"message": {refusal.Message, false, false, false}, "recipient": {refusal.Recipient, false, false, false},
 		"sender": {refusal.SenderNotVerified, true, false, true}, "bad sender": {refusal.SenderRejected, true, false, true},
 		"restricted": {refusal.RecipientNotAuthorized, true, false, true}, "unclear": {refusal.Unclear, true, false, false},
+		"attachment":  {refusal.Attachment, true, false, true},
 		"template":    {refusal.UnknownTemplate, true, false, false},
 		"credentials": {refusal.Credentials, true, true, false}, "address": {refusal.Address, true, true, false},
 		"suspended": {refusal.Suspended, true, true, false}, "exhausted": {refusal.Exhausted, true, true, false},
 	} {
 		f := refusal.Error([]refusal.Rule{{Status: []int{400}, Means: c.Meaning}}, 400, []refusal.ProviderError{{}})
 		if rule := f.Kind.Rule(); rule.Failover != c.failover || rule.Trips != c.trips || f.NoRetry != c.lasting {
-			t.Errorf("%s: %+v, asking again is of no use: %t", name, rule, f.NoRetry)
+			t.Errorf("%s: others are asked %t, it counts %t, asking again is of no use %t; want %t, %t, %t", name, rule.Failover, rule.Trips, f.NoRetry, c.failover, c.trips, c.lasting)
 		}
 	}
 }
@@ -92,12 +93,12 @@ func TestWhatIsQuotedIsBlanked(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", text, got.Words, want)
 		}
 		if strings.Contains(got.Field, "example.") {
-			t.Errorf("the field %q tells an address", got.Field)
+			t.Errorf("field = %q, want one without an address", got.Field)
 		}
 	}
 	long := refusal.Redact(refusal.ProviderError{Field: strings.Repeat("ü", 999), Words: strings.Repeat("ü ", 999)}, m)
 	if n := utf8.RuneCountInString(long.Words); n != 300 || utf8.RuneCountInString(long.Field) != 100 {
-		t.Errorf("%d characters are kept", n)
+		t.Errorf("%d characters of the words and %d of the field are kept, want 300 and 100", n, utf8.RuneCountInString(long.Field))
 	}
 }
 
@@ -114,5 +115,18 @@ func TestAnErrorHasTheAnswer(t *testing.T) {
 	}
 	if f.Message == "" {
 		t.Error("no message, want one")
+	}
+}
+
+func TestCodesAreFoundInTheWordsOfAServer(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string][2]string{
+		"smtp; 550 5.1.1 no such user": {"5.1.1", "550"}, "552 full": {"", "552"}, "host 10.5.1.1 said 4.2.2": {"4.2.2", ""},
+		"550-5.7.1 blocked": {"5.7.1", "550"}, "it said #5.1.1.": {"5.1.1", ""}, "from 192.0.2.250 (450)": {"", "450"},
+		"order 5501 at 6.1.1": {"", ""}, "": {"", ""},
+	} {
+		if got := [2]string{refusal.EnhancedCode(words), refusal.ReplyCode(words)}; got != want {
+			t.Errorf("%q: codes %q, want %q", words, got, want)
+		}
 	}
 }

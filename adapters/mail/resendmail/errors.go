@@ -13,11 +13,6 @@ import (
 
 // The meanings that only Resend's answers have.
 var (
-	// attachmentRefused is for a file of a type that Resend does not send; another provider may.
-	attachmentRefused = refusal.Meaning{
-		Kind: fault.Refused, Code: "attachment_refused", Permanent: true,
-		Message: "the provider refuses an attachment of this message",
-	}
 	// inProgress is for a repeat that came before the first call has ended.
 	inProgress = refusal.Meaning{
 		Kind: fault.UnknownOutcome, Code: "in_progress",
@@ -52,7 +47,7 @@ var table = []refusal.Rule{
 	{Status: []int{404, 405}, Means: refusal.Address},
 	{Status: []int{400, 422}, Field: "invalid_from_address", Means: refusal.SenderRejected},
 	{Status: []int{400, 422}, Words: []string{"`from`"}, Means: refusal.SenderRejected},
-	{Status: []int{400, 422}, Field: "invalid_attachment", Means: attachmentRefused},
+	{Status: []int{400, 422}, Field: "invalid_attachment", Means: refusal.Attachment},
 	{Status: []int{400, 422}, Words: []string{"`to`"}, Means: refusal.Recipient},
 	{Status: []int{400, 422}, Words: []string{"`cc`"}, Means: refusal.Recipient},
 	{Status: []int{400, 422}, Words: []string{"`bcc`"}, Means: refusal.Recipient},

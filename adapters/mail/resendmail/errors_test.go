@@ -45,7 +45,7 @@ func says(name, words string) string {
 	return string(body)
 }
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestAnAnswerIsOfTheMessageTheAccountOrNobody(t *testing.T) {
 	t.Parallel()
 	const taken = `{"id":"49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"}`
 	const domain = "The example.com domain is not verified. Please, add and verify your domain on https://resend.com/domains"
@@ -124,7 +124,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 				t.Errorf("asking again is of no use: %t, want %t", f.NoRetry, lasting)
 			}
 			if f.Blameless != (c.code == "in_progress") {
-				t.Errorf("blameless: %t", f.Blameless)
+				t.Errorf("blameless: %t, want %t", f.Blameless, !f.Blameless)
 			}
 			for _, private := range []string{canary, "ada@example.com"} {
 				if strings.Contains(err.Error()+f.Message+f.Code+f.Answer.Words, private) {
@@ -135,7 +135,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	}
 }
 
-func TestWhenARateLimitEnds(t *testing.T) {
+func TestARateLimitEndsWhenTheAnswerSays(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		status int

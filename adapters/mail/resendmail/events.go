@@ -5,14 +5,14 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/mail"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"patchbay/adapters/mail/labels"
 	"patchbay/adapters/mail/refusal"
+	"patchbay/adapters/mail/rfc5322"
+	"patchbay/adapters/mail/signed"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
@@ -68,21 +68,21 @@ func (t *tags) UnmarshalJSON(raw []byte) error {
 
 // parse returns the events of a delivery: one for each recipient that it is about, so that each is
 // known by the delivery's id and a number.
-func parse(provider string, d delivery, body []byte) ([]webhook.Event, error) {
+func parse(provider string, d signed.Delivery, body []byte) ([]webhook.Event, error) {
 	var kind struct {
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(body, &kind); err != nil || kind.Type == "" {
 		return nil, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
-	event := webhook.Event{Provider: provider, ID: d.id, Type: kind.Type, Created: d.at}
+	event := webhook.Event{Provider: provider, ID: d.ID, Type: kind.Type, Created: d.At}
 	var h happening
 	if err := json.Unmarshal(body, &h); err != nil || names[h.Type] == "" {
 		event.Object, err = json.Marshal(happening{Type: kind.Type, Data: data{Tags: marksIn(body)}})
 		return []webhook.Event{event}, err // one that cannot be read has no recipient, and is refused when it is applied
 	}
 	h.Data.Tags = labels.Marks(h.Data.Tags)
-	at := h.at(d.at)
+	at := h.at(d.At)
 	h.CreatedAt = at.Format(time.RFC3339Nano)
 	recipients := h.Data.To
 	if len(recipients) == 0 {
@@ -92,7 +92,7 @@ func parse(provider string, d delivery, body []byte) ([]webhook.Event, error) {
 	for i, to := range recipients {
 		one := event
 		if i > 0 {
-			one.ID = fmt.Sprintf("%s/%d", d.id, i+1)
+			one.ID = fmt.Sprintf("%s/%d", d.ID, i+1)
 		}
 		one.Created, h.Data.To = at.Truncate(time.Second), []string{to}
 		object, err := json.Marshal(h)
@@ -147,7 +147,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	}
 	n := email.Notification{
 		Event: names[o.Type], Message: labels.Mark(o.Data.Tags, email.IDVariable), Attempt: labels.Mark(o.Data.Tags, email.AttemptVariable),
-		Tenant: labels.Mark(o.Data.Tags, email.TenantVariable), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
+		Tenant: labels.Mark(o.Data.Tags, email.TenantVariable), Reference: o.Data.EmailID, Recipient: rfc5322.Bare(o.Data.To[0]), At: o.at(e.Created),
 	}
 	if b := o.Data.Bounce; n.Event == email.EventBounced {
 		n.Cause = causes[b.SubType]
@@ -175,30 +175,12 @@ func marksIn(body []byte) map[string]string {
 	return labels.Marks(o.Data.Tags)
 }
 
-// address returns the address of a recipient, which may be written with a name. A local part that needs
-// quotes has them.
-func address(text string) string {
-	parsed, err := mail.ParseAddress(text)
-	if err != nil {
-		return text
-	}
-	written := mail.Address{Address: parsed.Address}
-	return strings.Trim(written.String(), "<>")
-}
-
-// smtpCode matches an enhanced status code (RFC 3463), or a reply code of SMTP.
-var smtpCode = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b|\b[245]\d\d\b`)
-
 // reason returns why a recipient did not get the message, in the words of the recipient's server or of
 // Resend, and the code in them.
 func (d data) reason() (code, words string) {
 	diagnostic := strings.Join(d.Bounce.Diagnostic, " ")
 	all := strings.Join([]string{d.Bounce.Type, d.Bounce.SubType, d.Suppressed.Type, diagnostic, d.Bounce.Message, d.Failed.Reason, d.Suppressed.Message}, " ")
-	codes := smtpCode.FindAllString(cmp.Or(diagnostic, d.Bounce.Message), -1)
-	for _, one := range codes {
-		if code == "" || strings.Contains(one, ".") && !strings.Contains(code, ".") { // an enhanced one says more
-			code = one
-		}
-	}
+	text := cmp.Or(diagnostic, d.Bounce.Message)
+	code = cmp.Or(refusal.EnhancedCode(text), refusal.ReplyCode(text))
 	return code, refusal.Redact(refusal.ProviderError{Words: all}, email.Message{}).Words
 }

@@ -54,7 +54,7 @@ func full() email.Message {
 	return m
 }
 
-func TestWhatIsAsked(t *testing.T) {
+func TestARequestHasTheWholeMessage(t *testing.T) {
 	t.Parallel()
 	plain, html := message(), message()
 	plain.Attempts = nil
@@ -121,7 +121,7 @@ func TestAnyMessageIsMarked(t *testing.T) {
 }
 
 // What Resend cannot keep is refused, and not asked for.
-func TestTagsThatResendCannotKeep(t *testing.T) {
+func TestTagsThatResendCannotKeepAreUnsupported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		tags     []string
@@ -151,12 +151,12 @@ func TestTagsThatResendCannotKeep(t *testing.T) {
 			t.Errorf("%s: %v at %q, want unsupported at %q", name, err, got, c.param)
 		}
 		if (requests == 0) != (c.param != "") {
-			t.Errorf("%s: %d requests", name, requests)
+			t.Errorf("%s: %d requests, want some: %t", name, requests, c.param == "")
 		}
 	}
 }
 
-func TestAMessageThatCannotBeWritten(t *testing.T) {
+func TestAMessageThatCannotBeWrittenIsInvalidAndNotSent(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*email.Message){
 		"a line break in the subject":   func(m *email.Message) { m.Subject = "Hello\r\nBcc: eve@example.com" },
@@ -167,7 +167,7 @@ func TestAMessageThatCannotBeWritten(t *testing.T) {
 	} {
 		m := message()
 		change(&m)
-		mailer := served(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s: there was a request", name) })
+		mailer := served(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s: there was a request, want none", name) })
 		if _, err := mailer.Send(t.Context(), m); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, want invalid", name, err)
 		}

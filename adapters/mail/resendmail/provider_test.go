@@ -8,7 +8,7 @@ import (
 	"patchbay/core/fault"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	key, secret := setting.NewSecret("re_1"), setting.NewSecret(secretNew)
 	const api = "https://api.example.com"
@@ -18,7 +18,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 	}{
 		"a key":              {resendmail.Settings{APIKey: key, BaseURL: api}, "", ""},
 		"secrets":            {resendmail.Settings{APIKey: key, WebhookSecrets: []setting.Secret{secret}, BaseURL: api}, "", ""},
-		"no key":             {resendmail.Settings{BaseURL: api}, "api_key", "must be written"},
+		"no key":             {resendmail.Settings{BaseURL: api}, "api_key", "is required"},
 		"what is no secret":  {resendmail.Settings{APIKey: key, WebhookSecrets: []setting.Secret{secret, key}, BaseURL: api}, "webhook_secrets[1]", "must be the signing secret that Resend shows: whsec_ and base64"},
 		"what it tracks":     {resendmail.Settings{APIKey: key, Tracking: "off", BaseURL: api}, "", ""},
 		"neither on nor off": {resendmail.Settings{APIKey: key, Tracking: "no", BaseURL: api}, "tracking", "must be on or off, as the account's domains do"},

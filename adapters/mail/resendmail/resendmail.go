@@ -138,7 +138,7 @@ type Settings struct {
 // Check implements setting.Checks.
 func (s *Settings) Check() (path, text string) {
 	if s.APIKey.Reveal() == "" {
-		return "api_key", "must be written"
+		return "api_key", "is required"
 	}
 	for i, secret := range s.WebhookSecrets {
 		if _, err := parseSecret(secret.Reveal()); err != nil {

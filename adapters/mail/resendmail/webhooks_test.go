@@ -9,6 +9,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"patchbay/adapters/mail/resendmail"
+	"patchbay/adapters/mail/signed"
 	"patchbay/adapters/provider"
 	"patchbay/adapters/simulators/mailbox"
 	"patchbay/adapters/simulators/resendsim"
@@ -39,8 +40,8 @@ const (
 	secretOther = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlbQ=="
 )
 
-// signed returns the headers of a delivery, signed by the library of Standard Webhooks.
-func signed(t testing.TB, secret, id string, body []byte, at time.Time) map[string]string {
+// sign returns the headers of a delivery, signed by the library of Standard Webhooks.
+func sign(t testing.TB, secret, id string, body []byte, at time.Time) map[string]string {
 	t.Helper()
 	signer, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
@@ -69,10 +70,10 @@ func verifierContract(t *testing.T) {
 	t.Parallel()
 	webhooktest.Run(t, webhooktest.Harness{
 		Verifier: hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretOld, secretNew}}),
-		Now:      now, Tolerance: resendmail.Tolerance, ByHeaders: true, CoversBody: true,
+		Now:      now, Tolerance: signed.Tolerance, ByHeaders: true, CoversBody: true,
 		Sign: func(at time.Time) ([]byte, map[string]string) {
 			body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com"}, at))
-			return body, signed(t, secretNew, "msg_2", body, at)
+			return body, sign(t, secretNew, "msg_2", body, at)
 		},
 	})
 }
@@ -97,7 +98,7 @@ func TestTheVectorOfTheSpecificationIsAccepted(t *testing.T) {
 func TestTheSimulatorSignsAsTheLibraryDoes(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"type": "email.sent"}`)
-	want := signed(t, secretNew, "msg_1", body, now)["Svix-Signature"]
+	want := sign(t, secretNew, "msg_1", body, now)["Svix-Signature"]
 	if got := resendsim.Sign("msg_1", body, now, secretNew)["Svix-Signature"]; got != want {
 		t.Errorf("the simulator signs %s, want %s", got, want)
 	}
@@ -128,7 +129,7 @@ func TestADeliverySpeaksForTheAccountWhoseSecretSignedIt(t *testing.T) {
 	}
 }
 
-func TestSecretsThatAreNotRight(t *testing.T) {
+func TestASecretIsOfResendsFormAndOfOneAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		accounts []provider.Account
@@ -147,7 +148,7 @@ func TestSecretsThatAreNotRight(t *testing.T) {
 }
 
 // What is signed is the id, the time and the body: none of them can be exchanged.
-func TestADeliveryThatIsNotRight(t *testing.T) {
+func TestADeliveryThatWasChangedIsRefused(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com"}, now))
@@ -162,7 +163,7 @@ func TestADeliveryThatIsNotRight(t *testing.T) {
 		"a signature that is short":   func(h map[string]string) { h["Svix-Signature"] = "v1,AAAA" },
 		"a signature of a public key": func(h map[string]string) { h["Svix-Signature"] = "v1a" + h["Svix-Signature"][2:] },
 	} {
-		header := signed(t, secretNew, "msg_2", body, now)
+		header := sign(t, secretNew, "msg_2", body, now)
 		change(header)
 		if _, err := hook.Verify(t.Context(), body, getter(header)); fault.From(err).Code != "invalid_signature" {
 			t.Errorf("%s: error %v, want invalid_signature", name, err)
@@ -172,12 +173,12 @@ func TestADeliveryThatIsNotRight(t *testing.T) {
 
 // A delivery about several recipients is one event for each, known by the delivery's id: one that is
 // sent again is the same.
-func TestTheEventsOfADelivery(t *testing.T) {
+func TestADeliveryHasAnEventForEachRecipient(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com", "Eve <eve@example.com>", `"foo..bar"@example.com`}, now))
 	for _, at := range []time.Time{now, now.Add(time.Minute)} {
-		events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, at)))
+		events, err := hook.Verify(t.Context(), body, getter(sign(t, secretNew, "msg_2", body, at)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +199,7 @@ func TestTheEventsOfADelivery(t *testing.T) {
 	}
 }
 
-func TestWhatAnEventTells(t *testing.T) {
+func TestAnEventBecomesANotification(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	type more = resendsim.Event
@@ -237,7 +238,7 @@ func TestWhatAnEventTells(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			body := resendsim.Body(resendsim.EventOf(about, c.sent, []string{"ada@example.com"}, now, c.more))
-			events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, now)))
+			events, err := hook.Verify(t.Context(), body, getter(sign(t, secretNew, "msg_2", body, now)))
 			if err != nil || len(events) != 1 {
 				t.Fatalf("%+v, %v, want one event", events, err)
 			}
@@ -257,7 +258,7 @@ func TestWhatAnEventTells(t *testing.T) {
 }
 
 // Resend's reference has a list of tags, and its examples have an object.
-func TestTheMarksOfAMessage(t *testing.T) {
+func TestANotificationHasTheMarksOfItsMessage(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	type more = resendsim.Event
@@ -275,7 +276,7 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		"a hex that is bad": {more{"patchbay_tenant": "acme", "patchbay_tenant_hex": "?"}, "acme "},
 	} {
 		body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com"}, now, more{"tags": c.tags}))
-		events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, now)))
+		events, err := hook.Verify(t.Context(), body, getter(sign(t, secretNew, "msg_2", body, now)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +294,7 @@ func TestAnUnknownTypeNamesItsMessage(t *testing.T) {
 		`{"type":"email.scheduled","data":{"to":["a@b.c"],"tags":{"patchbay_message":"msg_1","patchbay_tenant":"acme"}}}`: "acme msg_1",
 		`{"type":"email.scheduled","data":{"tags":7}}`:                                                                    " ", `{"type":"domain.created","data":"x"}`: " ",
 	} {
-		events, err := hook.Verify(t.Context(), []byte(text), getter(signed(t, secretNew, "msg_2", []byte(text), now)))
+		events, err := hook.Verify(t.Context(), []byte(text), getter(sign(t, secretNew, "msg_2", []byte(text), now)))
 		if err != nil || len(events) != 1 {
 			t.Fatalf("%s: %+v, %v, want one event", text, events, err)
 		}
@@ -314,25 +315,25 @@ func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
 		"about no message":         `{"type":"contact.created","data":{"email":"canary@example.com","first_name":"canary"}}`,
 		"a delivery":               `{"type":"email.delivered","data":{"subject":"canary","from":"canary@example.com","to":["ada@example.com"],"tags":{"order":"canary"}}}`,
 	} {
-		events, err := hook.Verify(t.Context(), []byte(body), getter(signed(t, secretNew, "msg_2", []byte(body), now)))
+		events, err := hook.Verify(t.Context(), []byte(body), getter(sign(t, secretNew, "msg_2", []byte(body), now)))
 		if err != nil || len(events) != 1 || strings.Contains(string(events[0].Object), "canary") {
 			t.Errorf("%s: stored %s, %v, want one event without canary", name, events, err)
 		}
 	}
 }
 
-func TestWhatIsSignedAndNoEvent(t *testing.T) {
+func TestASignedBodyThatIsNoEventIsRefused(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	for _, body := range []string{"", "[]", "null", "{}", `{"type": 7}`, "x=1"} {
-		_, err := hook.Verify(t.Context(), []byte(body), getter(signed(t, secretNew, "msg_2", []byte(body), now)))
+		_, err := hook.Verify(t.Context(), []byte(body), getter(sign(t, secretNew, "msg_2", []byte(body), now)))
 		if fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%q: %v, want invalid_payload", body, err)
 		}
 	}
 	// One of an unknown form is taken, and refused when it is applied.
 	body := []byte(`{"type": "email.bounced", "data": {"to": "ada@example.com"}}`)
-	events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, now)))
+	events, err := hook.Verify(t.Context(), body, getter(sign(t, secretNew, "msg_2", body, now)))
 	if err != nil || len(events) != 1 {
 		t.Fatalf("%+v, %v, want one event", events, err)
 	}
@@ -349,12 +350,12 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, signature string) {
 		header := getter(map[string]string{"Svix-Id": "msg_1", "Svix-Timestamp": "1700000000", "Svix-Signature": signature})
 		if _, err := hook.Verify(t.Context(), body, header); err == nil {
-			t.Errorf("accepted %q with %q", body, signature)
+			t.Errorf("accepted %q with %q, want it refused: its key is not known", body, signature)
 		}
 	})
 }
 
-func TestWhyAMessageBounced(t *testing.T) {
+func TestABounceHasTheCauseThatResendNames(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
 	for kind, want := range map[string]email.Cause{
@@ -362,7 +363,7 @@ func TestWhyAMessageBounced(t *testing.T) {
 		"General": "", "OnAccountSuppressionList": "", "Undetermined": "",
 	} {
 		body := resendsim.Body(resendsim.EventOf(about, "email.bounced", []string{"ada@example.com"}, now, resendsim.Event{"bounce": resendsim.Event{"type": "Permanent", "subType": kind, "message": "it said no"}}))
-		events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, now)))
+		events, err := hook.Verify(t.Context(), body, getter(sign(t, secretNew, "msg_2", body, now)))
 		if err != nil || len(events) != 1 {
 			t.Fatalf("%+v, %v, want one event", events, err)
 		}

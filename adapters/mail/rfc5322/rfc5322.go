@@ -67,6 +67,17 @@ func unwritable(op string) error {
 	return &fault.Error{Kind: fault.Invalid, Op: op, Code: "unwritable", Message: "the message cannot be written"}
 }
 
+// Bare returns the address in a text that may also have a name, as providers write recipients: the whole text
+// if it is none. A local part that needs quotes has them.
+func Bare(text string) string {
+	parsed, err := mail.ParseAddress(text)
+	if err != nil {
+		return text
+	}
+	written := mail.Address{Address: parsed.Address}
+	return strings.Trim(written.String(), "<>")
+}
+
 // ASCII returns an address with its domain in the form that the DNS uses (RFC 5891), so
 // that mail servers need not support other scripts. A domain that is already ASCII is not
 // changed, because the rules for other scripts would reject underscores and addresses in
@@ -80,6 +91,23 @@ func ASCII(email string) (string, error) {
 		return email, nil
 	}
 	domain, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "invalid_address", "the domain of an address is not one")
+	}
+	return local + "@" + domain, nil
+}
+
+// Unicode returns an address with its domain in the scripts that people read (RFC 5891). It returns Invalid
+// for an address that is not valid, or whose domain has no such form.
+func Unicode(email string) (string, error) {
+	local, domain, ok := cut(email)
+	if !ok {
+		return "", fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
+	}
+	if !strings.Contains(strings.ToLower(domain), "xn--") {
+		return email, nil
+	}
+	domain, err := idna.Lookup.ToUnicode(domain)
 	if err != nil {
 		return "", fault.New(fault.Invalid, "invalid_address", "the domain of an address is not one")
 	}

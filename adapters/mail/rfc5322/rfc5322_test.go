@@ -28,7 +28,7 @@ func TestTheSameMessageHasTheSameNameAndDate(t *testing.T) {
 		}
 		for _, private := range []string{"audit@example.com", "internal", "4711"} {
 			if strings.Contains(raw.String(), private) {
-				t.Errorf("%q is in it:\n%s", private, raw.String())
+				t.Errorf("written\n%s\nwant it without %q", raw.String(), private)
 			}
 		}
 		read, err := mail.ReadMessage(&raw)
@@ -37,7 +37,7 @@ func TestTheSameMessageHasTheSameNameAndDate(t *testing.T) {
 		}
 		date, err := read.Header.Date()
 		if err != nil || !date.Equal(day) || read.Header.Get("Message-Id") != "<msg_1@example.com>" || read.Header.Get("To") != "<ada@xn--bcher-kva.example>" {
-			t.Errorf("%v, %v", read.Header, err)
+			t.Errorf("headers = %v, %v, want the date, the id and the recipient of the message", read.Header, err)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestAForeignLocalPartIsWrittenAsItIs(t *testing.T) {
 	} {
 		list, err := read.Header.AddressList(header)
 		if err != nil {
-			t.Errorf("%s: %q: %v", header, read.Header.Get(header), err)
+			t.Errorf("%s: %q: error = %v, want none", header, read.Header.Get(header), err)
 		}
 		var got []string
 		for _, a := range list {
@@ -76,7 +76,7 @@ func TestAForeignLocalPartIsWrittenAsItIs(t *testing.T) {
 	}
 }
 
-func TestASCII(t *testing.T) {
+func TestAnAddressHasItsDomainInASCII(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[string]string{
 		"ada@example.com": "ada@example.com", "ada@bücher.example": "ada@xn--bcher-kva.example",
@@ -88,6 +88,32 @@ func TestASCII(t *testing.T) {
 		got, err := rfc5322.ASCII(email)
 		if got != want || (want == "") != fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %q, %v, want %q", email, got, err, want)
+		}
+	}
+}
+
+func TestUnicode(t *testing.T) {
+	t.Parallel()
+	for email, want := range map[string]string{
+		"ada@example.com": "ada@example.com", "Ada@XN--bcher-kva.example": "Ada@bücher.example", "ada@xn--r8jz45g.xn--zckzah": "ada@例え.テスト",
+		"ada@bücher.example": "ada@bücher.example", `"a@xn--b"@Example.com`: `"a@xn--b"@Example.com`, "ada@a_b.example": "ada@a_b.example",
+		"ada": "", "ada@xn--\u0301.example": "", "ada@xn--a.example": "",
+	} {
+		got, err := rfc5322.Unicode(email)
+		if got != want || (want == "") != fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %q, %v, want %q", email, got, err, want)
+		}
+	}
+}
+
+func TestARecipientIsReadWithoutItsName(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"ada@example.com": "ada@example.com", "Ada <ada@example.com>": "ada@example.com", "<ada@example.com>": "ada@example.com",
+		`"A, B" <"foo..bar"@example.com>`: `"foo..bar"@example.com`, "nobody": "nobody", "": "",
+	} {
+		if got := rfc5322.Bare(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }
@@ -188,7 +214,7 @@ func TestAHeaderIsSplitIntoItsFields(t *testing.T) {
 	}
 }
 
-func TestTheSenderOfAnEnvelope(t *testing.T) {
+func TestTheSenderIsThatOfTheEnvelopeWhereThereIsOne(t *testing.T) {
 	t.Parallel()
 	from := email.Address{Email: "shop@bücher.example"}
 	for name, c := range map[string]struct {

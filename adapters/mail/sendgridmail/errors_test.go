@@ -37,7 +37,7 @@ func served(t *testing.T, h http.HandlerFunc) *sendgridmail.Mailer {
 	return m
 }
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestAnAnswerIsOfTheMessageTheAccountOrNobody(t *testing.T) {
 	t.Parallel()
 	said := func(message string) string {
 		return `{"errors":[{"message":` + strconv.Quote(message) + `,"field":null}]}`
@@ -102,14 +102,14 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 				t.Errorf("%v (%+v), want %v %s", err, f, c.kind, c.code)
 			}
 			if f.Answer == nil || f.Answer.Status != c.status {
-				t.Fatalf("the answer is not told: %+v", f.Answer)
+				t.Fatalf("answer = %+v, want the status %d", f.Answer, c.status)
 			}
 			if lasting := f.Code == "sender_not_verified" || f.Code == "sender_rejected"; f.NoRetry != lasting {
 				t.Errorf("asking again is of no use: %t, want %t", f.NoRetry, lasting)
 			}
 			for _, private := range []string{canary, "ada@example.com"} {
 				if strings.Contains(err.Error()+f.Message+f.Code+f.Answer.Words+f.Answer.Field, private) {
-					t.Errorf("%q is in %v", private, err)
+					t.Errorf("error = %v, want one without %q", err, private)
 				}
 			}
 		})
@@ -142,17 +142,17 @@ func TestARefusalCountsInSendGridsOwnWordsAlone(t *testing.T) {
 				})
 				_, err := m.Send(t.Context(), letter())
 				if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.Code != "no_answer" || f.RetryAfter != 7*time.Second {
-					t.Errorf("%+v", f)
+					t.Errorf("error = %+v, want %v no_answer, to be tried again after 7s", f, fault.UnknownOutcome)
 				}
 				if f := fault.From(err); strings.Contains(err.Error(), canary) || f.Answer == nil || *f.Answer != (fault.Answer{Status: status}) {
-					t.Errorf("somebody's words are in %v, or its status is not told: %+v", err, f.Answer)
+					t.Errorf("error = %v with the answer %+v, want the status %d alone", err, f.Answer, status)
 				}
 			})
 		}
 	}
 }
 
-func TestWhenToComeAgain(t *testing.T) {
+func TestARateLimitEndsWhenTheAnswerSays(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name        string
@@ -180,7 +180,7 @@ func TestWhenToComeAgain(t *testing.T) {
 		})
 		_, err := m.Send(t.Context(), letter())
 		if after := fault.From(err).RetryAfter; after < c.least || after > c.most {
-			t.Errorf("%s: %s", c.name, after)
+			t.Errorf("%s: to be tried again after %s, want %s to %s", c.name, after, c.least, c.most)
 		}
 	}
 }
@@ -192,12 +192,12 @@ func TestTheReferenceIsSendGrids(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	})
 	if r, err := m.Send(t.Context(), letter()); err != nil || r.Reference != "abc" {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("%+v, %v, want the reference abc", r, err)
 	}
 }
 
 // What goes over the wire has what was asked for, and nothing beside it.
-func TestWhatIsAsked(t *testing.T) {
+func TestARequestHasTheWholeMessage(t *testing.T) {
 	t.Parallel()
 	full := letter()
 	full.To = append(full.To, email.Address{Email: "eve@bücher.example", Name: "Eve"})
@@ -239,32 +239,32 @@ func TestWhatIsAsked(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, c.want)
 		}
 		if auth != "Bearer "+canary || path != "POST /v3/mail/send" {
-			t.Errorf("%s, %s", auth, path)
+			t.Errorf("asked %s as %q, want POST /v3/mail/send with the key", path, auth)
 		}
 	}
 }
 
-func TestWhatAnAccountNeeds(t *testing.T) {
+func TestAnAccountNeedsANameAKeyAndAnAddress(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]sendgridmail.Options{
 		"no name": {APIKey: canary}, "no key": {Name: "sendgrid"},
 		"no such base URL": {Name: "sendgrid", APIKey: canary, HTTP: httpclient.Options{BaseURL: "smtp://example.com"}},
 	} {
 		if _, err := sendgridmail.New(o); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v, want kind %v", name, err, fault.Invalid)
 		}
 	}
 	if _, err := sendgridmail.New(sendgridmail.Options{Name: "sendgrid", APIKey: canary}); err != nil {
-		t.Errorf("SendGrid's own address: %v", err)
+		t.Errorf("SendGrid's own address: error = %v, want none", err)
 	}
 }
 
 func TestALineBreakIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	t.Parallel()
-	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") })
+	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("there was a request, want none") })
 	l := letter()
 	l.Subject = "Hello\r\nBcc: eve@example.com"
 	if _, err := m.Send(t.Context(), l); !fault.Is(err, fault.Invalid) {
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want kind %v", err, fault.Invalid)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"patchbay/config/setting"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	key := setting.NewSecret("key")
 	const api = "https://api.example.com"
@@ -16,7 +16,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		path, text string // nothing where it is right
 	}{
 		"a key":              {sendgridmail.Settings{APIKey: key, BaseURL: api}, "", ""},
-		"no key":             {sendgridmail.Settings{BaseURL: api}, "api_key", "must be written"},
+		"no key":             {sendgridmail.Settings{BaseURL: api}, "api_key", "is required"},
 		"webhook keys":       {sendgridmail.Settings{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{officialKey}}, "", ""},
 		"what is no key":     {sendgridmail.Settings{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{officialKey, "aGVsbG8="}}, "webhook_public_keys[1]", "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"},
 		"an empty key":       {sendgridmail.Settings{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{""}}, "webhook_public_keys[0]", "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"},

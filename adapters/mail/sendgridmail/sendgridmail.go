@@ -128,7 +128,7 @@ type Settings struct {
 // Check implements setting.Checks.
 func (s *Settings) Check() (path, text string) {
 	if s.APIKey.Reveal() == "" {
-		return "api_key", "must be written"
+		return "api_key", "is required"
 	}
 	for name, id := range s.Templates {
 		if !isTemplateID(id) {

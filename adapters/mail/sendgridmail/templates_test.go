@@ -17,7 +17,7 @@ import (
 
 // A stored template goes out by its id, with the data as they are written, and without a subject or a
 // body, which SendGrid would refuse beside it.
-func TestTemplates(t *testing.T) {
+func TestAStoredTemplateIsSentByItsIDAndAnotherAsItWasRendered(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, template, data, want, without string }{
 		{"a stored template is sent by its id", "welcome", `{"name":"Ada"}`, `"template_id":"d-17"`, `"content"`},

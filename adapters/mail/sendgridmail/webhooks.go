@@ -84,14 +84,14 @@ func parseKey(text string) (*ecdsa.PublicKey, error) {
 func (h *Hook) CheckHeaders(get func(string) string) error {
 	der, err := base64.StdEncoding.DecodeString(get(eventwebhook.VerificationHTTPHeader))
 	if err != nil || !isSignature(der) {
-		return badSignature("the signature header is missing, or has no signature")
+		return provider.BadSignature("the signature header is missing, or has no signature")
 	}
 	seconds, err := strconv.ParseInt(get(eventwebhook.TimestampHTTPHeader), 10, 64)
 	if err != nil {
-		return badSignature("the header with the signature's time is missing, or has no time")
+		return provider.BadSignature("the header with the signature's time is missing, or has no time")
 	}
 	if age := h.clock.Now().Sub(time.Unix(seconds, 0)); age > Tolerance || age < -Ahead {
-		return badSignature("the signature's time is too far from ours")
+		return provider.BadSignature("the signature's time is too far from ours")
 	}
 	return nil
 }
@@ -115,10 +115,8 @@ func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) (
 			}
 		}
 	}
-	return nil, badSignature("no signature fits")
+	return nil, provider.BadSignature("no signature matches")
 }
-
-func badSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse returns the events in a body, each once. An event of an unknown form is returned,
 // too, so that it does not hold back the others.

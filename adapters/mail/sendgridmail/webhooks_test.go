@@ -51,12 +51,12 @@ func official(name string) string {
 	}[name]
 }
 
-func TestVerifyWhatSendGridHasSigned(t *testing.T) {
+func TestWhatSendGridHasSignedIsAccepted(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, time.Unix(1600112502, 0), provider.Account{Provider: "sendgrid", Secrets: []string{sendgridsim.NewSigner().PublicKey(), officialKey}})
 	events, err := hook.Verify(t.Context(), []byte(officialBody), official)
 	if err != nil || len(events) != 1 || events[0].Provider != "sendgrid" || events[0].Type != "dropped" {
-		t.Fatalf("%+v, %v", events, err)
+		t.Fatalf("%+v, %v, want one dropped event of sendgrid", events, err)
 	}
 	n, ok, err := hook.Notification(events[0])
 	want := email.Notification{
@@ -64,14 +64,14 @@ func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 		Cause: email.CauseBouncedBefore, Reason: "Bounced Address", At: time.Unix(1600112492, 0).UTC(),
 	}
 	if err != nil || !ok || n != want {
-		t.Errorf("%+v, %v, %v", n, ok, err)
+		t.Errorf("got %+v, %t, %v, want %+v", n, ok, err, want)
 	}
 	if _, err := hook.Verify(t.Context(), []byte(strings.TrimSpace(officialBody)), official); fault.From(err).Code != "invalid_signature" {
-		t.Errorf("without the line's end: %v", err)
+		t.Errorf("without the line's end: error = %v, want invalid_signature", err)
 	}
 }
 
-func TestAKeyThatIsNone(t *testing.T) {
+func TestAKeyIsAnECDSAKeyOfOneAccount(t *testing.T) {
 	t.Parallel()
 	pkix := func(key any) string {
 		der, err := x509.MarshalPKIXPublicKey(key)
@@ -92,13 +92,13 @@ func TestAKeyThatIsNone(t *testing.T) {
 		"empty": "", "no base64": "?", "no key": "aGVsbG8=", "of another curve": pkix(&other.PublicKey), "of RSA": pkix(&old.PublicKey),
 	} {
 		if _, err := sendgridmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{key}}); fault.From(err).Code != "invalid_key" {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v, want invalid_key", name, err)
 		}
 	}
 	shared := []string{officialKey}
 	_, err = sendgridmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: shared}, provider.Account{Provider: "b", Secrets: shared})
 	if fault.From(err).Code != "shared_secret" {
-		t.Errorf("of two accounts: %v", err)
+		t.Errorf("of two accounts: error = %v, want shared_secret", err)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestAnEventSpeaksForTheAccountWhoseKeyVerifiedIt(t *testing.T) {
 		headers := signer.Sign(body, now)
 		events, err := hook.Verify(t.Context(), body, func(h string) string { return headers[h] })
 		if err != nil || len(events) != 1 || events[0].Provider != name {
-			t.Errorf("%s: %+v, %v", name, events, err)
+			t.Errorf("signed by %s: %+v, %v, want one event of it", name, events, err)
 		}
 	}
 }
@@ -149,7 +149,7 @@ var told = mailbox.Message{Reference: "ref", Variables: map[string]string{
 }}
 
 // The same news has the same id, whatever SendGrid calls it when it is sent again.
-func TestTheSameNewsTwiceIsOne(t *testing.T) {
+func TestAnEventThatIsSentAgainHasTheSameID(t *testing.T) {
 	t.Parallel()
 	one := func(more sendgridsim.Event) sendgridsim.Event {
 		return sendgridsim.EventOf(told, "click", "ada@example.com", now, sendgridsim.Event{"url": "https://example.com/a"}, more)
@@ -172,14 +172,14 @@ func TestTheSameNewsTwiceIsOne(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if _, events := read(t, sendgridsim.Batch(one(nil), one(c.second))); len(events) != c.events {
-				t.Errorf("%d events", len(events))
+				t.Errorf("%d events, want %d", len(events), c.events)
 			}
 		})
 	}
 }
 
 // Each event of a batch stands for itself: what is new, and what is no event, holds nobody back.
-func TestABatch(t *testing.T) {
+func TestAnEventThatCannotBeReadHoldsBackNoOther(t *testing.T) {
 	t.Parallel()
 	body := sendgridsim.Batch(sendgridsim.EventOf(told, "delivered", "ada@example.com", now), sendgridsim.EventOf(told, "teleported", "ada@example.com", now))
 	body = []byte(strings.Replace(string(body), "[", `[null, 1, "x", {}, {"event": 7}, {"event": "open", "timestamp": "soon"}, {"event": "open", "timestamp": 99999999999999}, {"event": "open", "event": "open"}, `, 1))
@@ -198,15 +198,15 @@ func TestABatch(t *testing.T) {
 		headers := signer.Sign([]byte(wrong), now)
 		hook := hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}})
 		if _, err := hook.Verify(t.Context(), []byte(wrong), func(h string) string { return headers[h] }); fault.From(err).Code != "invalid_payload" {
-			t.Errorf("%q: %v", wrong, err)
+			t.Errorf("%q: error = %v, want invalid_payload", wrong, err)
 		}
 	}
 	if _, events := read(t, []byte("[]")); len(events) != 0 {
-		t.Errorf("%+v", events)
+		t.Errorf("an empty list: %+v, want no event", events)
 	}
 }
 
-func TestWhatAnEventTells(t *testing.T) {
+func TestAnEventBecomesANotification(t *testing.T) {
 	t.Parallel()
 	type more = sendgridsim.Event
 	for _, c := range []struct {
@@ -249,7 +249,7 @@ func TestWhatAnEventTells(t *testing.T) {
 				want = email.Notification{Tenant: "acme", Message: "msg_1", Recipient: "ada@example.com"} // what it quotes is not kept longer than the message says
 			}
 			if err != nil || ok != (c.event != "") || n != want {
-				t.Errorf("%+v, %v, %v", n, ok, err)
+				t.Errorf("got %+v, %t, %v, want %+v", n, ok, err, want)
 			}
 		})
 	}
@@ -284,7 +284,7 @@ func FuzzVerify(f *testing.F) {
 			return timestamp
 		}
 		if _, err := hook.Verify(t.Context(), body, get); err == nil {
-			t.Errorf("accepted %q of %q for %q", signature, timestamp, body)
+			t.Errorf("accepted %q of %q for %q, want it refused: its key is not known", signature, timestamp, body)
 		}
 	})
 }

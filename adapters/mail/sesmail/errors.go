@@ -18,11 +18,6 @@ var (
 		Kind: fault.Refused, Code: "content_refused", Permanent: true,
 		Message: "the provider refuses the content of this message",
 	}
-	// attachmentRefused is for a file of a type that SES does not send; another provider may.
-	attachmentRefused = refusal.Meaning{
-		Kind: fault.Refused, Code: "attachment_refused", Permanent: true,
-		Message: "the provider refuses an attachment of this message",
-	}
 	configurationSet = refusal.Meaning{
 		Kind: fault.Unauthorized, Code: "provider_misconfigured",
 		Message: "the provider does not know the configuration set",
@@ -72,7 +67,7 @@ var table = []refusal.Rule{
 	{Status: []int{400, 404}, Words: []string{"template", "does not exist"}, Means: refusal.UnknownTemplate},
 	{Status: []int{404, 405}, Means: refusal.Address},
 	{Status: []int{400}, Field: "MessageRejected", Words: []string{"address blacklisted"}, Means: refusal.Recipient},
-	{Status: []int{400}, Field: "MessageRejected", Words: []string{"illegal filename"}, Means: attachmentRefused},
+	{Status: []int{400}, Field: "MessageRejected", Words: []string{"illegal filename"}, Means: refusal.Attachment},
 	{Status: []int{400}, Field: "MessageRejected", Means: contentRefused},
 	{Status: []int{400}, Field: "BadRequestException", Words: []string{"domain name"}, Means: refusal.Recipient},
 	{Status: []int{400}, Field: "BadRequestException", Words: []string{"local address"}, Means: refusal.Recipient},

@@ -81,7 +81,7 @@ func (a answered) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, a.body)
 }
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestAnAnswerIsOfTheMessageTheAccountOrNobody(t *testing.T) {
 	t.Parallel()
 	const taken = `{"MessageId":"` + messages + `"}`
 	const failed = "Email address is not verified. The following identities failed the check in region EU-WEST-1: "
@@ -164,7 +164,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 }
 
 // A message must not make SES say words that are taken for SES's own.
-func TestASubjectThatWouldSpeakOfTheAccount(t *testing.T) {
+func TestASubjectDoesNotSpeakForSES(t *testing.T) {
 	t.Parallel()
 	m := message()
 	m.Subject = "Daily message quota exceeded"

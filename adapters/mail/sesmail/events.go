@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"net/mail"
 	"strings"
 	"time"
 
 	"patchbay/adapters/mail/labels"
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/core/webhook"
 )
 
@@ -145,7 +145,7 @@ func (p published) happenings(kind string) (all []happening) {
 	add := func(base happening, at time.Time, of ...recipient) {
 		for _, r := range of {
 			h := base
-			h.At, h.Recipient, h.Action, h.Status = at, address(r.Address), r.Action, r.Status
+			h.At, h.Recipient, h.Action, h.Status = at, rfc5322.Bare(r.Address), r.Action, r.Status
 			h.Words = cmp.Or(r.Diagnostic, base.Words)
 			all = append(all, h)
 		}
@@ -224,15 +224,4 @@ func marks(tags map[string][]string) map[string]string {
 		}
 	}
 	return labels.Marks(all)
-}
-
-// address returns the address of a recipient, which may be written with a name. A local part that needs
-// quotes has them.
-func address(text string) string {
-	parsed, err := mail.ParseAddress(text)
-	if err != nil {
-		return text
-	}
-	written := mail.Address{Address: parsed.Address}
-	return strings.Trim(written.String(), "<>")
 }

@@ -45,7 +45,7 @@ func noticed(t *testing.T, e any) (email.Notification, bool) {
 	return n, ok
 }
 
-func TestWhatAnEventTells(t *testing.T) {
+func TestAnEventBecomesANotification(t *testing.T) {
 	t.Parallel()
 	failed := func(status, diagnostic string) more {
 		return more{"action": "failed", "status": status, "diagnosticCode": diagnostic}
@@ -104,7 +104,7 @@ func TestWhatAnEventTells(t *testing.T) {
 
 // A delivery about several recipients is one event for each, and the same news twice is still one,
 // whatever id SNS gives to it.
-func TestTheEventsOfADelivery(t *testing.T) {
+func TestADeliveryHasAnEventForEachRecipient(t *testing.T) {
 	t.Parallel()
 	e := sessim.EventOf(about, "Bounce", []string{"ada@example.com", "Eve <eve@example.com>", `"foo..bar"@example.com`}, now, more{"bounceType": "Permanent", "bounceSubType": "General"}, more{"status": "5.1.1", "action": "failed"})
 	hook, events := told(t, "1", e)
@@ -142,7 +142,7 @@ func TestWordsAboutOneRecipientStayThere(t *testing.T) {
 }
 
 // SES does not say who opened a message with several recipients.
-func TestAnEventAboutSomebody(t *testing.T) {
+func TestAnOpenOfAMessageToSeveralNamesNobody(t *testing.T) {
 	t.Parallel()
 	m := about
 	m.To = []string{"ada@example.com", "eve@example.com"}
@@ -175,7 +175,7 @@ func TestNothingIsStoredOfAnEventButWhatIsUsed(t *testing.T) {
 	}
 }
 
-func TestTheMarksOfAMessage(t *testing.T) {
+func TestANotificationHasTheMarksOfItsMessage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		variables map[string]string
@@ -193,7 +193,7 @@ func TestTheMarksOfAMessage(t *testing.T) {
 }
 
 // An identity publishes events of another form, without tags.
-func TestAnEventOfAnIdentity(t *testing.T) {
+func TestAnEventOfAnIdentityIsRead(t *testing.T) {
 	t.Parallel()
 	e := sessim.EventOf(about, "Delivery", []string{"ada@example.com"}, now, nil)
 	e["notificationType"] = e["eventType"]
@@ -221,7 +221,7 @@ func TestAnUnknownTypeNamesItsMessage(t *testing.T) {
 	}
 }
 
-func TestWhatIsSignedAndNoEvent(t *testing.T) {
+func TestASignedBodyThatIsNoEventIsRefused(t *testing.T) {
 	t.Parallel()
 	hook, s := hookOf(t, now)
 	for text, code := range map[string]string{

@@ -28,7 +28,7 @@ func sent(t *testing.T, m email.Message, changes ...func(*sesmail.Options)) aske
 		body, _ := io.ReadAll(r.Body)
 		got = asked{r.Method + " " + r.URL.Path, r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token"), nil}
 		if err := json.Unmarshal(body, &got.body); err != nil {
-			t.Errorf("the request is %s: %v", body, err)
+			t.Errorf("the request is %s: %v, want JSON", body, err)
 		}
 		_, _ = io.WriteString(w, `{"MessageId":"`+messages+`"}`)
 	}, changes...)
@@ -86,7 +86,7 @@ func full() email.Message {
 }
 
 // From and Reply-To are not beside the raw message: they would take the place of its own.
-func TestWhatIsAskedBesideTheMessage(t *testing.T) {
+func TestARequestHasWhatStandsBesideTheMessage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
@@ -121,7 +121,7 @@ func TestWhatIsAskedBesideTheMessage(t *testing.T) {
 	}
 }
 
-func TestHowARequestIsSigned(t *testing.T) {
+func TestARequestIsSignedForTheRegionOfTheAccount(t *testing.T) {
 	t.Parallel()
 	for _, token := range []string{"", "temporary"} {
 		got := sent(t, message(), func(o *sesmail.Options) { o.SessionToken = token })
@@ -132,7 +132,7 @@ func TestHowARequestIsSigned(t *testing.T) {
 	}
 }
 
-func TestTheAddressOfARegion(t *testing.T) {
+func TestARegionHasAnAddress(t *testing.T) {
 	t.Parallel()
 	for region, want := range map[string]string{
 		"eu-west-1": "https://email.eu-west-1.amazonaws.com", "us-gov-west-1": "https://email.us-gov-west-1.amazonaws.com", "cn-north-1": "https://email.cn-north-1.amazonaws.com.cn",
@@ -152,7 +152,7 @@ func templated(data string) email.Message {
 	return m
 }
 
-func TestAMessageFromAStoredTemplate(t *testing.T) {
+func TestAMessageFromAStoredTemplateNamesIt(t *testing.T) {
 	t.Parallel()
 	m := full()
 	m.Subject, m.Text, m.TemplateID, m.TemplateData = "", "", "welcome", json.RawMessage(`{"n":12345678901234567890,"html":"<b>"}`)
@@ -177,7 +177,7 @@ func TestAMessageFromAStoredTemplate(t *testing.T) {
 }
 
 // What SES would render otherwise than it is rendered here goes as it was rendered here, if it was.
-func TestWhenAStoredTemplateIsNotUsed(t *testing.T) {
+func TestAStoredTemplateIsNotUsedWhereSESWouldRenderItOtherwise(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("v", 900)
 	for name, c := range map[string]struct {
@@ -218,7 +218,7 @@ func TestWhenAStoredTemplateIsNotUsed(t *testing.T) {
 			sent(t, m, stored) // SES alone has the template
 			continue
 		}
-		mailer := served(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s: there was a request", name) }, stored)
+		mailer := served(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s: there was a request, want none", name) }, stored)
 		if _, err := mailer.Send(t.Context(), m); !fault.Is(err, fault.Unsupported) || fault.From(err).Param != c.param {
 			t.Errorf("%s: %v, want unsupported at %q", name, err, c.param)
 		}
@@ -226,7 +226,7 @@ func TestWhenAStoredTemplateIsNotUsed(t *testing.T) {
 }
 
 // Recipients come from the envelope, and the text stays as it was handed over.
-func TestAMessageThatWasHandedOver(t *testing.T) {
+func TestAMessageThatWasHandedOverStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	const mime = "From: Shop <shop@example.com>\r\nTo: all@example.com\r\nDate: Sun, 1 Mar 2026 12:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nReply-To: help@example.com\r\n\r\nGrüße\r\n"
 	m := message()
@@ -241,7 +241,7 @@ func TestAMessageThatWasHandedOver(t *testing.T) {
 	}
 }
 
-func TestAMessageThatCannotBeWritten(t *testing.T) {
+func TestAMessageThatCannotBeWrittenIsInvalidAndNotSent(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*email.Message){
 		"a line break in the subject": func(m *email.Message) { m.Subject = "Hello\r\nBcc: eve@example.com" },
@@ -256,7 +256,7 @@ func TestAMessageThatCannotBeWritten(t *testing.T) {
 	} {
 		m := message()
 		change(&m)
-		mailer := served(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s: there was a request", name) }, stored)
+		mailer := served(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s: there was a request, want none", name) }, stored)
 		if _, err := mailer.Send(t.Context(), m); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v, want invalid", name, err)
 		}

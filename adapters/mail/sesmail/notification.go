@@ -3,7 +3,6 @@ package sesmail
 import (
 	"cmp"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -80,17 +79,12 @@ func (h happening) event() (email.Event, email.Cause) {
 	return names[h.Type], ""
 }
 
-var (
-	enhancedCode = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`) // RFC 3463
-	replyCode    = regexp.MustCompile(`\b[245]\d\d\b`)               // of SMTP
-)
-
 // reason returns why a recipient did not get the message, in the words of the recipient's server or of
 // SES, and its code. A status that says only that it is permanent gives way to the code in the words.
 func (h happening) reason() (code, words string) {
 	code = h.Status
 	if code == "" || strings.HasSuffix(code, ".0.0") {
-		code = cmp.Or(enhancedCode.FindString(h.Words), code, replyCode.FindString(h.Words))
+		code = cmp.Or(refusal.EnhancedCode(h.Words), code, refusal.ReplyCode(h.Words))
 	}
 	all := slices.DeleteFunc([]string{h.Kind, h.SubKind, h.Words}, func(s string) bool { return s == "" })
 	return code, refusal.Redact(refusal.ProviderError{Words: strings.Join(all, " ")}, email.Message{}).Words

@@ -3,6 +3,7 @@ package sesmail
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"patchbay/adapters/provider"
 	"patchbay/config/setting"
@@ -51,9 +52,9 @@ func (s *Settings) Check() (path, text string) {
 	case !regionName.MatchString(s.Region):
 		return "region", "must be a region, such as eu-west-1"
 	case s.AccessKeyID == "":
-		return "access_key_id", "must be written"
+		return "access_key_id", "is required"
 	case s.SecretAccessKey.Reveal() == "":
-		return "secret_access_key", "must be written"
+		return "secret_access_key", "is required"
 	case s.ConfigurationSet != "" && !setName.MatchString(s.ConfigurationSet):
 		return "configuration_set", "must be the name of a configuration set: letters, digits, _ and -"
 	case s.FromARN != "" && !identity.MatchString(s.FromARN):
@@ -65,8 +66,12 @@ func (s *Settings) Check() (path, text string) {
 		}
 	}
 	for i, arn := range s.WebhookTopics {
+		path := fmt.Sprintf("webhook_topics[%d]", i)
+		if strings.HasSuffix(arn, ".fifo") {
+			return path, "must be a standard topic: SES does not publish to a FIFO topic"
+		}
 		if _, ok := regionOf(arn); !ok {
-			return fmt.Sprintf("webhook_topics[%d]", i), "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"
+			return path, "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"
 		}
 	}
 	if _, err := email.AccountTracking(s.Tracking); err != nil {

@@ -79,6 +79,7 @@ func TestATopicIsAnARNOfSNSAndOfOneAccount(t *testing.T) {
 		"one of two accounts": {[]provider.Account{{Provider: "a", Secrets: []string{right}}, {Provider: "b", Secrets: []string{right}}}, "shared_secret"},
 		"an empty one":        {[]provider.Account{{Provider: "a", Secrets: []string{""}}}, "empty_secret"},
 		"what is no topic":    {[]provider.Account{{Provider: "a", Secrets: []string{"ses-events"}}}, "invalid_topic"},
+		"a FIFO topic":        {[]provider.Account{{Provider: "a", Secrets: []string{right + ".fifo"}}}, "invalid_topic"},
 		"one of SQS":          {[]provider.Account{{Provider: "a", Secrets: []string{strings.Replace(right, "sns", "sqs", 1)}}}, "invalid_topic"},
 		"a host as a region":  {[]provider.Account{{Provider: "a", Secrets: []string{strings.Replace(right, "eu-west-1", "evil.example", 1)}}}, "invalid_topic"},
 	} {

@@ -74,7 +74,9 @@ func newHook(clock ports.Clock, get fetch, accounts ...provider.Account) (*Hook,
 	return h, nil
 }
 
-var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
+// topicARN is the form of a standard topic. SES publishes to no other, and SNS posts the messages of no other
+// to a URL.
+var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 
 // regionOf returns the region of a topic.
 func regionOf(arn string) (region string, ok bool) {
@@ -100,7 +102,7 @@ func (h *Hook) CheckHeaders(get func(string) string) error {
 		}
 	}
 	if get(headerRaw) == "true" {
-		return badSignature("raw message delivery has no signature; turn it off for this subscription")
+		return provider.BadSignature("raw message delivery has no signature; turn it off for this subscription")
 	}
 	return nil
 }
@@ -135,7 +137,7 @@ func (h *Hook) Verify(ctx context.Context, body []byte, get func(string) string)
 	}
 	var e envelope
 	if json.Unmarshal(body, &e) != nil {
-		return nil, badSignature("the body is not a delivery of SNS")
+		return nil, provider.BadSignature("the body is not a delivery of SNS")
 	}
 	t, known := h.topics[e.TopicARN]
 	if !known {
@@ -143,20 +145,20 @@ func (h *Hook) Verify(ctx context.Context, body []byte, get func(string) string)
 	}
 	at, err := time.Parse(time.RFC3339Nano, e.Timestamp)
 	if err != nil {
-		return nil, badSignature("the delivery has no time")
+		return nil, provider.BadSignature("the delivery has no time")
 	}
 	if age := h.clock.Now().Sub(at); age > Tolerance || age < -Ahead {
-		return nil, badSignature("the time of the delivery is too far from ours")
+		return nil, provider.BadSignature("the time of the delivery is too far from ours")
 	}
 	if !t.hasCertificate(e.SigningCertURL) {
-		return nil, badSignature("the certificate is not at SNS in the region of the topic")
+		return nil, provider.BadSignature("the certificate is not at SNS in the region of the topic")
 	}
 	key, err := h.certificates[t.host].key(ctx, e.SigningCertURL)
 	if err != nil {
 		return nil, err
 	}
 	if !e.signedWith(key) {
-		return nil, badSignature("no signature fits")
+		return nil, provider.BadSignature("no signature matches")
 	}
 	switch e.Type {
 	case typeNotification:
@@ -201,6 +203,4 @@ func (t topic) at(text string) (u *url.URL, ok bool) {
 	return u, ok
 }
 
-var errTopic = badSignature("no account has this topic")
-
-func badSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
+var errTopic = provider.BadSignature("no account has this topic")

@@ -3,15 +3,17 @@ package smtpmail_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"patchbay/adapters/mail/smtpmail"
 	"patchbay/adapters/provider"
 	"patchbay/config/setting"
+	"patchbay/core/email"
 	"patchbay/core/fault"
 )
 
-func TestWhatSettingsMustHave(t *testing.T) {
+func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	t.Parallel()
 	noPEM := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(noPEM, []byte("no certificate"), 0o600); err != nil {
@@ -23,7 +25,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		path, text string // nothing where it is right
 	}{
 		"the defaults and a host":     {func(*smtpmail.Settings) {}, "", ""},
-		"no host":                     {func(s *smtpmail.Settings) { s.Host = "" }, "host", "must be written"},
+		"no host":                     {func(s *smtpmail.Settings) { s.Host = "" }, "host", "is required"},
 		"a URL as the host":           {func(s *smtpmail.Settings) { s.Host = "smtp://smtp.example.com" }, "host", "must be a host alone, such as smtp.example.com"},
 		"a host with a port":          {func(s *smtpmail.Settings) { s.Host = "smtp.example.com:587" }, "host", "must be a host alone, such as smtp.example.com"},
 		"an IPv6 address":             {func(s *smtpmail.Settings) { s.Host = "2001:db8::1" }, "", ""},
@@ -54,6 +56,25 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		_, err := smtpmail.New(provider.Environment{Name: "smtp", Settings: s})
 		if refused := fault.Is(err, fault.Invalid); refused != (c.text != "") || err != nil && !refused {
 			t.Errorf("%s: New returns %v, want kind invalid: %t", name, err, c.text != "")
+		}
+	}
+}
+
+// A server that is another provider's relay may track what it is handed: nothing is claimed that nobody said.
+func TestTrackingIsCarriedAsTheConfigurationSays(t *testing.T) {
+	t.Parallel()
+	for configured, want := range map[string][]email.Tracking{"": nil, "on": {email.TrackingOn}, "off": {email.TrackingOff}} {
+		s := smtpmail.Provider.Settings().(*smtpmail.Settings)
+		s.Host = "smtp.example.com"
+		if configured != "" {
+			s.Tracking = configured
+		}
+		m, err := smtpmail.New(provider.Environment{Name: "smtp", Settings: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Features().Tracking; !slices.Equal(got, want) {
+			t.Errorf("configured %q: carried %q, want %q", configured, got, want)
 		}
 	}
 }

@@ -95,7 +95,7 @@ var late = []refused{
 	{"what is no answer after a message proves nothing", smtpsim.Message, "Hello?", fault.UnknownOutcome, "no_answer", false},
 }
 
-func TestAnAnswerMeans(t *testing.T) {
+func TestAnAnswerIsOfTheMessageTheServerOrNobody(t *testing.T) {
 	t.Parallel()
 	for _, c := range append(early, late...) {
 		t.Run(c.name, func(t *testing.T) {

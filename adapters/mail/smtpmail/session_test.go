@@ -45,7 +45,7 @@ func TestMailGoesOverTLS(t *testing.T) {
 			}
 			for _, c := range sim.Commands() {
 				if slices.Contains([]smtpsim.Step{smtpsim.Auth, smtpsim.Mail, smtpsim.Rcpt, smtpsim.Data}, c.Verb) && !c.TLS {
-					t.Errorf("%q came without TLS", c.Line)
+					t.Errorf("%q came without TLS, want it after TLS has begun", c.Line)
 				}
 			}
 			if got := len(sim.Delivered()); got != 1 {
@@ -101,7 +101,7 @@ func TestWithoutVerifiedTLSNothingIsSaid(t *testing.T) {
 					t.Errorf("got %q, want only %v", command.Line, c.verbs)
 				}
 				if strings.Contains(command.Line, "AUTH") || strings.Contains(command.Line, "MAIL") {
-					t.Errorf("got %q without verified TLS", command.Line)
+					t.Errorf("got %q without verified TLS, want neither credentials nor mail", command.Line)
 				}
 			}
 		})
@@ -117,7 +117,7 @@ func TestAServerThatRefusesSTARTTLSForGoodIsMisconfigured(t *testing.T) {
 	wantVerbs(t, sim, smtpsim.Ehlo, smtpsim.StartsTLS)
 }
 
-func TestEveryMechanism(t *testing.T) {
+func TestEveryMechanismAuthenticates(t *testing.T) {
 	t.Parallel()
 	for _, mechanism := range []string{"scram-sha-256", "scram-sha-1", "plain", "login", "cram-md5"} {
 		offered := smtpsim.Options{Mechanisms: []string{strings.ToUpper(mechanism)}}
@@ -244,7 +244,7 @@ func TestAnErrorHasNoCredentials(t *testing.T) {
 		sim.Inject(smtpsim.Fault{At: smtpsim.Auth, Mishap: smtpsim.Says("535 5.7.8 Not right: " + secret)})
 		_, err := open(t, settings, patience).Send(t.Context(), message())
 		if text := fmt.Sprint(err, fault.From(err).Answer); err == nil || strings.Contains(text, secret) {
-			t.Errorf("%s is in the error: %s", name, text)
+			t.Errorf("error = %s, want one without %s", text, name)
 		}
 	}
 }

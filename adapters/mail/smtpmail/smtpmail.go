@@ -34,7 +34,7 @@ var _ ports.Mailer = (*Mailer)(nil)
 // Provider registers the type smtp. SMTP has no webhooks.
 var Provider = provider.Mail{
 	Type: setting.Type{Name: "smtp", Settings: func() any {
-		return &Settings{Port: 587, Security: startTLS, Auth: auto, Tracking: string(email.TrackingOff)}
+		return &Settings{Port: 587, Security: startTLS, Auth: auto}
 	}},
 	New: func(e provider.Environment) (ports.Mailer, error) { return New(e) },
 }
@@ -63,7 +63,7 @@ const (
 func (s *Settings) Check() (path, text string) {
 	switch {
 	case s.Host == "":
-		return "host", "must be written"
+		return "host", "is required"
 	case net.ParseIP(s.Host) == nil && strings.ContainsAny(s.Host, ":/@[] \t"):
 		return "host", "must be a host alone, such as smtp.example.com"
 	case s.Port < 1 || s.Port > 65535:

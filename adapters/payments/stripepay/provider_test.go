@@ -16,7 +16,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		path, text string // nothing where it is right
 	}{
 		"a key":                                  {stripepay.Settings{SecretKey: key, BaseURL: api}, "", ""},
-		"no key":                                 {stripepay.Settings{BaseURL: api}, "secret_key", "must be written"},
+		"no key":                                 {stripepay.Settings{BaseURL: api}, "secret_key", "is required"},
 		"an account":                             {stripepay.Settings{SecretKey: key, BaseURL: api, Account: "acct_1A"}, "", ""},
 		"what is no account":                     {stripepay.Settings{SecretKey: key, BaseURL: api, Account: "pi_1"}, "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"},
 		"a publishable key of the same mode":     {stripepay.Settings{SecretKey: key, BaseURL: api, PublishableKey: "pk_live_1"}, "", ""},

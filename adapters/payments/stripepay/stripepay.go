@@ -151,7 +151,7 @@ type Settings struct {
 func (s *Settings) Check() (path, text string) {
 	switch {
 	case s.SecretKey.Reveal() == "":
-		return "secret_key", "must be written"
+		return "secret_key", "is required"
 	case keyMode(s.SecretKey.Reveal(), "sk", "rk") == "":
 		return "secret_key", "must be a secret key of Stripe: sk_live_…, sk_test_…, rk_live_… or rk_test_…, without blanks"
 	case s.PublishableKey != "" && keyMode(s.PublishableKey, "pk") != keyMode(s.SecretKey.Reveal(), "sk", "rk"):

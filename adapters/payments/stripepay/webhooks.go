@@ -56,17 +56,17 @@ func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) (
 			}
 		}
 	}
-	return nil, refused("no signature fits")
+	return nil, provider.BadSignature("no signature matches")
 }
 
 // fresh checks the time of a signature, which the library checks in one direction only.
 func (h *Hook) fresh(signature string) error {
 	at, ok := timestamp(signature)
 	if !ok {
-		return refused("the signature header is missing or has no time")
+		return provider.BadSignature("the signature header is missing or has no time")
 	}
 	if d := h.clock.Now().Sub(at); d > Tolerance || d < -Tolerance {
-		return refused("the signature's time is too far from ours")
+		return provider.BadSignature("the signature's time is too far from ours")
 	}
 	return nil
 }
@@ -87,8 +87,6 @@ func timestamp(signature string) (at time.Time, ok bool) {
 	}
 	return at, ok
 }
-
-func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse reads the envelope of an event.
 func parseEvent(provider string, body []byte) (webhook.Event, error) {

@@ -59,19 +59,9 @@ func parse(body []byte) (e email, bad *wrong) {
 // everybody returns the addresses of all recipients.
 func (d destination) everybody() (all []string) {
 	for _, text := range slices.Concat(d.ToAddresses, d.CcAddresses, d.BccAddresses) {
-		all = append(all, addressOf(text))
+		all = append(all, rfc5322.Bare(text))
 	}
 	return all
-}
-
-// addressOf returns the address in a mailbox that was checked. A local part that needs quotes has them.
-func addressOf(text string) string {
-	parsed, err := mail.ParseAddress(text)
-	if err != nil {
-		return text
-	}
-	written := mail.Address{Address: parsed.Address}
-	return strings.Trim(written.String(), "<>")
 }
 
 func (e email) check() *wrong {
@@ -183,7 +173,7 @@ func (s *Sim) restamped(e *email, id string) ([]byte, *wrong) {
 		head.Write(f.Raw)
 		if f.Is("From") {
 			_, value, _ := strings.Cut(string(f.Raw), ":")
-			e.sender = addressOf(strings.TrimSpace(value))
+			e.sender = rfc5322.Bare(strings.TrimSpace(value))
 		}
 	}
 	for name, value := range own {
@@ -192,7 +182,7 @@ func (s *Sim) restamped(e *email, id string) ([]byte, *wrong) {
 		}
 	}
 	if e.FromEmailAddress != "" {
-		e.sender = addressOf(e.FromEmailAddress)
+		e.sender = rfc5322.Bare(e.FromEmailAddress)
 	}
 	if e.sender == "" {
 		return nil, badRequest("Missing required header 'From'.")

@@ -1,5 +1,5 @@
 // Package sessim simulates Amazon SES: it takes mail as the API v2 does, verifies the signature of each
-// request by code of its own, refuses what SES refuses, renders stored templates, delivers into a
+// request by code of its own, refuses what SES refuses, stores templates and renders them, delivers into a
 // mailbox, and fails on demand. It signs events as Amazon SNS does.
 package sessim
 
@@ -94,6 +94,9 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
+	case r.URL.Path == templatesPath || strings.HasPrefix(r.URL.Path, templatesPath+"/"):
+		s.serveTemplates(w, r, body)
+		return
 	case r.URL.Path != path:
 		refuse(w, &wrong{http.StatusNotFound, "UnknownOperationException", "Unable to determine service/operation name to be authorized"})
 		return
@@ -201,7 +204,7 @@ func refuse(w http.ResponseWriter, e *wrong) {
 	respond(w, e.status, e.body())
 }
 
-func respond(w http.ResponseWriter, status int, body map[string]any) {
+func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Amzn-Requestid", requestID())
 	w.WriteHeader(status)

@@ -38,7 +38,12 @@ type answer struct {
 // request returns a signed request; change may change it before it is signed.
 func request(t *testing.T, s *sessim.Sim, key aws.Credentials, body string, at time.Time) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://email.us-east-1.amazonaws.com/v2/email/outbound-emails", strings.NewReader(body))
+	return requestTo(t, s, key, http.MethodPost, "/v2/email/outbound-emails", body, at)
+}
+
+func requestTo(t *testing.T, s *sessim.Sim, key aws.Credentials, method, path, body string, at time.Time) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, "https://email.us-east-1.amazonaws.com"+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	sum := sha256.Sum256([]byte(body))
 	if err := v4.NewSigner().SignHTTP(t.Context(), key, r, hex.EncodeToString(sum[:]), "ses", s.Region(), at); err != nil {
@@ -219,5 +224,45 @@ func TestAStoredTemplate(t *testing.T) {
 		case want != "" && (len(all) != 1 || !strings.Contains(string(all[0].Raw), want)):
 			t.Errorf("%s: delivered %+v, want one with %s", data, all, want)
 		}
+	}
+}
+
+func TestTemplatesAreStoredByTheAPI(t *testing.T) {
+	t.Parallel()
+	s := sessim.New(sessim.Options{Now: clock})
+	const content = `"TemplateContent":{"Subject":"Order {{order}}","Text":"Hello"}`
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		code                     string
+	}{
+		{"a template", "POST", "", `{"TemplateName":"order",` + content + `}`, 200, ""},
+		{"the same once more", "POST", "", `{"TemplateName":"order",` + content + `}`, 400, "AlreadyExistsException"},
+		{"one with a blank in its name", "POST", "", `{"TemplateName":"an order",` + content + `}`, 400, "BadRequestException"},
+		{"one that is not closed", "POST", "", `{"TemplateName":"b","TemplateContent":{"Subject":"{{order","Text":"Hello"}}`, 400, "BadRequestException"},
+		{"one without a subject", "POST", "", `{"TemplateName":"b","TemplateContent":{"Text":"Hello"}}`, 400, "BadRequestException"},
+		{"one without a body", "POST", "", `{"TemplateName":"b","TemplateContent":{"Subject":"Hello"}}`, 400, "BadRequestException"},
+		{"another content of one that is stored", "PUT", "/order", `{"TemplateContent":{"Subject":"Your order {{order}}","Text":"Hello"}}`, 200, ""},
+		{"another content of one that is not", "PUT", "/other", "{" + content + "}", 404, "NotFoundException"},
+		{"one that is stored is read", "GET", "/order", "", 200, ""},
+		{"one that is not stored is read", "GET", "/other", "", 404, "NotFoundException"},
+		{"a method that there is not", "PATCH", "/order", "", 405, "UnknownOperationException"},
+	} {
+		got := serve(s, requestTo(t, s, keyOf(s), c.method, "/v2/email/templates"+c.path, c.body, now))
+		if got.status != c.status || got.name != c.code {
+			t.Errorf("%s: %+v, want %d %s", c.name, got, c.status, c.code)
+		}
+	}
+	send := `{"FromEmailAddress":"shop@example.com",` + to + `,"Content":{"Template":{"TemplateName":"order","TemplateData":"{\"order\":17}"}}}`
+	post(t, s, send)
+	all := s.Messages()
+	if len(all) != 1 || !strings.Contains(string(all[0].Raw), "Subject: Your order 17\r\n") || all[0].Template == nil || all[0].Template.Name != "order" || string(all[0].Template.Variables) != `{"order":17}` {
+		t.Errorf("delivered %+v, want one message of the template, with its name and its data", all)
+	}
+	if got := serve(s, requestTo(t, s, keyOf(s), "DELETE", "/v2/email/templates/order", "", now)); got.status != 200 {
+		t.Errorf("deleted: %+v, want 200", got)
+	}
+	if got := post(t, s, send); got.name != "NotFoundException" {
+		t.Errorf("sent after it was deleted: %+v, want NotFoundException", got)
 	}
 }

@@ -37,6 +37,10 @@ type templates struct {
 func (t *templates) Store(name string, source template.Source) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.store(name, source)
+}
+
+func (t *templates) store(name string, source template.Source) {
 	if t.byName == nil {
 		t.byName = make(map[string]template.Source)
 	}
@@ -68,19 +72,21 @@ func (s *Sim) render(e *email, id string) (raw []byte, rendered bool, bad *wrong
 	case !stored:
 		return nil, false, &wrong{http.StatusNotFound, "NotFoundException", "Template " + t.TemplateName + " does not exist"}
 	}
-	e.sender = addressOf(e.FromEmailAddress)
+	e.sender = rfc5322.Bare(e.FromEmailAddress)
 	content, err := handlebars.New(template.MissingIsError).Render(source, data)
 	if err != nil {
 		return nil, false, nil
 	}
-	// SES does not escape what it puts into HTML.
-	plain, err := handlebars.New(template.MissingIsError).Render(template.Source{Name: source.Name, Subject: source.Subject, Text: source.HTML}, data)
-	if err != nil {
-		return nil, false, nil
+	if source.HTML != "" { // SES does not escape what it puts into HTML
+		plain, err := handlebars.New(template.MissingIsError).Render(template.Source{Name: source.Name, Subject: source.Subject, Text: source.HTML}, data)
+		if err != nil {
+			return nil, false, nil
+		}
+		content.HTML = plain.Text
 	}
 	m := core.Message{
 		From: parsed(e.FromEmailAddress)[0], To: parsed(e.Destination.ToAddresses...), Cc: parsed(e.Destination.CcAddresses...), ReplyTo: parsed(e.ReplyToAddresses...),
-		Subject: content.Subject, HTML: plain.Text, Text: content.Text, Headers: map[string]string{}, MessageID: s.messageID(id), CreatedAt: s.options.Now(),
+		Subject: content.Subject, HTML: content.HTML, Text: content.Text, Headers: map[string]string{}, MessageID: s.messageID(id), CreatedAt: s.options.Now(),
 	}
 	for _, h := range t.Headers {
 		if len(h.Name) > 126 || len(h.Value) > 870 || strings.ContainsFunc(h.Value, func(r rune) bool { return r > 126 || r < ' ' }) {
@@ -117,7 +123,7 @@ func (t *templated) files() (all []core.Attachment, bad *wrong) {
 func parsed(texts ...string) (all []core.Address) {
 	for _, text := range texts {
 		if a, err := mail.ParseAddress(text); err == nil {
-			all = append(all, core.Address{Email: addressOf(text), Name: a.Name})
+			all = append(all, core.Address{Email: rfc5322.Bare(text), Name: a.Name})
 		}
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -31,6 +32,8 @@ type Options struct {
 	Existing bool
 	Clock    ports.Clock
 	IDs      ports.IDs
+
+	empty <-chan time.Time // when to empty the log; by a ticker if it is nil
 }
 
 // Store is an open file. It implements ports.Journal, ports.Archive and ports.Snapshots.
@@ -92,7 +95,10 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err := migrate(ctx, writes); err != nil {
 		return nil, errors.Join(err, writes.Close())
 	}
-	w, err := startWriter(ctx, writes, o.Clock)
+	if o.empty == nil {
+		o.empty = time.Tick(logKept)
+	}
+	w, err := startWriter(ctx, writes, o.Clock, o.empty)
 	if err != nil {
 		return nil, errors.Join(err, writes.Close())
 	}
@@ -111,9 +117,12 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	return &Store{path: o.Path, clock: o.Clock, ids: o.IDs, reads: reads, reader: reader, writer: w}, nil
 }
 
+// busyTimeout is how long a connection waits for others.
+const busyTimeout = 10 * time.Second
+
 func dsn(path, more string) string {
-	return fmt.Sprintf("file:%s?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&%s",
-		(&url.URL{Path: path}).EscapedPath(), more)
+	return fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&%s",
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout.Milliseconds(), more)
 }
 
 // Close completes the submitted writes, and closes the file, which then holds the whole

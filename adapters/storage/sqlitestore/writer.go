@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
@@ -15,6 +17,11 @@ import (
 const (
 	maxBatch = 256  // writes in one commit
 	maxQueue = 1024 // queued writes; a further one blocks until there is room, or its context ends
+	// logKept is how often the log is emptied. SQLite overwrites what a write removes in the file of the
+	// store, but the log keeps older pages as they were until others take their place, which may be never.
+	logKept = time.Minute
+	// logWait is how long an emptying waits for readers, and lets writes wait.
+	logWait = 50 * time.Millisecond
 )
 
 // writer is the single goroutine that writes. Concurrent writes share a commit: with
@@ -29,6 +36,8 @@ type writer struct {
 	conn    *sql.Conn
 	stmts   statements
 	queue   chan *request
+	empty   <-chan time.Time // when to empty the log
+	dirty   bool             // the log may have pages
 	quit    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
@@ -51,13 +60,14 @@ type batch struct {
 	w *writer
 }
 
-func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, error) {
+func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock, empty <-chan time.Time) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, classify("sqlitestore.open", err)
 	}
 	w := &writer{
 		db: db, conn: conn, queue: make(chan *request, maxQueue), seq: -1,
+		empty: empty, dirty: true,
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if w.stmts, err = prepareStatements(ctx, conn); err != nil {
@@ -126,11 +136,15 @@ func (w *writer) run() {
 		select {
 		case r := <-w.queue:
 			all = append(all, r)
+		case <-w.empty:
+			w.dirty = w.dirty && !w.emptyLog()
+			continue
 		case <-w.quit:
 		}
 		if all = w.gather(all); len(all) == 0 {
 			return
 		}
+		w.dirty = true
 		w.answer(all, w.commit(all))
 		clear(all)
 	}
@@ -218,6 +232,22 @@ func (w *writer) finish() {
 func (w *writer) close() error {
 	w.finish()
 	return errors.Join(w.checkpoint(), classify("sqlitestore.close", errors.Join(w.stmts.close(), w.conn.Close(), w.db.Close())))
+}
+
+// emptyLog moves the log into the file and cuts it to nothing. It reports whether it has: a reader of an older
+// state prevents it.
+func (w *writer) emptyLog() bool {
+	if w.wait(logWait) != nil {
+		return false
+	}
+	err := w.checkpoint()
+	return errors.Join(err, w.wait(busyTimeout)) == nil
+}
+
+// wait sets how long the connection waits for others.
+func (w *writer) wait(timeout time.Duration) error {
+	_, err := w.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA busy_timeout = %d", timeout.Milliseconds()))
+	return err
 }
 
 func (w *writer) checkpoint() error {

@@ -2,10 +2,13 @@ package sqlitestore
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
@@ -69,5 +72,89 @@ func TestAWriteThatFailsDoesNotAffectOthersOfItsCommit(t *testing.T) {
 	}
 	if len(events) != 3 || events[2].Seq != 3 {
 		t.Errorf("feed = %+v, want 3 events, the last with number 3", events)
+	}
+}
+
+// What a save removes is not left in the log beside the file either, while the store is open.
+func TestWhatWasRemovedIsNotKeptInTheLog(t *testing.T) {
+	t.Parallel()
+	path, empty := filepath.Join(t.TempDir(), "store.db"), make(chan time.Time)
+	s, err := Open(t.Context(), Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}, empty: empty})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	secret := "4711-0815-reset"
+	r := &ports.Record{Tenant: "t", Kind: "thing", ID: "a", Body: []byte(secret)}
+	for _, body := range []string{secret, "{}"} {
+		r.Body = []byte(body)
+		if err := s.Save(t.Context(), r)[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	inLog := func() int {
+		raw, err := os.ReadFile(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(raw), secret)
+	}
+	if inLog() == 0 {
+		t.Fatal("the log does not have what was removed before it is emptied: nothing is tested")
+	}
+	empty <- time.Time{}
+	empty <- time.Time{} // taken once the first is done
+	if n := inLog(); n > 0 {
+		t.Errorf("the log has what was removed %d times, want none", n)
+	}
+	if err := s.Save(t.Context(), r)[0]; err != nil {
+		t.Errorf("Save after the log was emptied: %v", err)
+	}
+}
+
+// A reader of an older state prevents the emptying. Writes go on, and the next one empties the log.
+func TestTheLogIsEmptiedOnceNobodyReadsAnOlderState(t *testing.T) {
+	t.Parallel()
+	path, empty := filepath.Join(t.TempDir(), "store.db"), make(chan time.Time)
+	s, err := Open(t.Context(), Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}, empty: empty})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	r := &ports.Record{Tenant: "t", Kind: "thing", ID: "a", Body: []byte("body")}
+	save := func() {
+		if err := s.Save(t.Context(), r)[0]; err != nil {
+			t.Error(err)
+		}
+	}
+	size := func() int64 {
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	save()
+	reading, err := s.reads.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reading.QueryRowContext(t.Context(), "SELECT count(*) FROM record").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	save()
+	empty <- time.Time{}
+	save()
+	if size() == 0 {
+		t.Error("the log is empty while an older state is read")
+	}
+	if err := reading.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	empty <- time.Time{}
+	empty <- time.Time{}
+	if got := size(); got != 0 {
+		t.Errorf("the log has %d bytes once nobody reads an older state, want none", got)
 	}
 }

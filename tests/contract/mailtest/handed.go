@@ -85,7 +85,7 @@ func handedOverIncomplete(t *testing.T, h Harness) {
 		t.Errorf("date %s, error %v, want %s", date, err, m.CreatedAt)
 	}
 	if bytes.Contains(delivered[0], []byte("secret@")) || bytes.Contains(delivered[0], []byte("other@")) {
-		t.Errorf("the message names a hidden recipient:\n%s", delivered[0])
+		t.Errorf("delivered:\n%s\nwant no hidden recipient in it", delivered[0])
 	}
 	if !strings.HasSuffix(string(delivered[0]), "\r\nSubject: Hello\r\n\r\nHello Ada\r\n") {
 		t.Errorf("delivered:\n%q\nwant the rest as it was handed over", delivered[0])

@@ -43,7 +43,7 @@ func onlyBcc(t *testing.T, h NetworkHarness) {
 	suite.Equal(t, "recipients at the provider", slices.Sorted(slices.Values(to)), []string{"hidden@example.com", "secret@example.com"})
 	for _, raw := range h.Delivered(t) {
 		if bytes.Contains(raw, []byte("hidden@")) && bytes.Contains(raw, []byte("secret@")) {
-			t.Errorf("a copy names both recipients in bcc:\n%s", raw)
+			t.Errorf("delivered:\n%s\nwant no copy that names both recipients in bcc", raw)
 		}
 	}
 }
@@ -220,7 +220,7 @@ func marksAndMetadata(n Network) func(t *testing.T, h NetworkHarness) {
 				t.Fatal(err)
 			}
 			if given := receipt.Reference != "" && !seen[receipt.Reference]; given == n.NoReference {
-				t.Errorf("reference %q after %v; the provider gives none: %v", receipt.Reference, seen, n.NoReference)
+				t.Errorf("reference %q after %v, want one that is new; none where the provider gives none: %t", receipt.Reference, seen, n.NoReference)
 			}
 			seen[receipt.Reference] = true
 			kept := h.Kept()

@@ -198,7 +198,7 @@ func (h NetworkHarness) wantNothingPrivate(t *testing.T, err error) {
 	text := strings.ToLower(strings.Join([]string{err.Error(), f.Message, f.Code, f.Param, fmt.Sprint(f.Answer)}, " "))
 	for _, private := range append([]string{"ada@example.com", "eve@example.com", "Hello Ada", "private"}, h.Secrets...) {
 		if strings.Contains(text, strings.ToLower(private)) {
-			t.Errorf("the error contains %q: %q", private, text)
+			t.Errorf("error = %q, want one without %q", text, private)
 		}
 	}
 }
@@ -245,7 +245,7 @@ func connectionReused(n Network) func(t *testing.T, h NetworkHarness) {
 			m := message()
 			h.Fail(t, f, &m)
 			if _, err := h.Mailer.Send(t.Context(), m); (err == nil) != (f == None) {
-				t.Fatalf("fault %q: error %v", f, err)
+				t.Fatalf("fault %q: error %v, want one: %t", f, err, f != None)
 			}
 			connections(f, want)
 			sent++

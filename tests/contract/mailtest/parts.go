@@ -40,7 +40,7 @@ func nameless(t *testing.T, h Harness) {
 			return
 		}
 	}
-	t.Errorf("no part of the message has the content of the file:\n%s", delivered[0])
+	t.Errorf("delivered:\n%s\nwant a part with the content of the file", delivered[0])
 }
 
 func attachment(t *testing.T, h Harness) {

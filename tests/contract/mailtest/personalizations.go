@@ -160,7 +160,7 @@ func ownMessages(t *testing.T, h NetworkHarness, w way) {
 	for i, raw := range h.Delivered(t) {
 		for other := range n {
 			if address := reader(other); strings.Contains(string(raw), address) != (h.Kept()[i].To[0] == address) {
-				t.Errorf("the copy for %q names %s: %s", h.Kept()[i].To, address, raw)
+				t.Errorf("the copy for %q is\n%s\nwant %s in that for it alone", h.Kept()[i].To, raw, address)
 			}
 		}
 	}
@@ -171,7 +171,7 @@ func ownMessages(t *testing.T, h NetworkHarness, w way) {
 	for i := range n {
 		m := copies[reader(i)]
 		if m == nil {
-			t.Fatalf("there is no copy for %s", reader(i))
+			t.Fatalf("there is no copy for %s, want one", reader(i))
 		}
 		wantContent(t, m, *said(i))
 	}

@@ -1,0 +1,73 @@
+package emails
+
+import "time"
+
+const (
+	rateTenant = "rates" // tenant of the records of what providers were given
+	rateKind   = "mail_rate"
+	// share is the part of a window that a process takes from the record at once. What it does not use is
+	// lost if it dies: the rate is never exceeded for that.
+	share = 20
+)
+
+// given is the record of what a provider was given, by all processes that share the store.
+type given struct {
+	Windows map[time.Duration]window `json:"windows"`
+	Kept    kept                     `json:"kept,omitzero"`
+}
+
+type window struct {
+	Start time.Time `json:"start"`
+	Used  int       `json:"used"` // recipients
+}
+
+// kept is room that younger messages leave to the oldest one that did not find enough. It is kept for a short
+// time from when there is to be some: the message is due then. If it does not come, it may have been canceled.
+type kept struct {
+	Recipients int       `json:"recipients"`
+	Date       time.Time `json:"date"` // of the message
+	From       time.Time `json:"from"`
+	Until      time.Time `json:"until"`
+}
+
+// keptFor is for how long room is kept at most.
+const keptFor = time.Minute
+
+// isFor reports whether the room is kept now, and a message of this date may take it.
+func (k kept) isFor(date, now time.Time) bool {
+	return !now.Before(k.From) && now.Before(k.Until) && !date.After(k.Date)
+}
+
+// from returns how much room a message of this date must leave now.
+func (k kept) from(date, now time.Time) int {
+	if now.Before(k.From) || !now.Before(k.Until) || !date.After(k.Date) {
+		return 0
+	}
+	return k.Recipients
+}
+
+// apart is how far apart the clocks of gateways may be while they share a rate: ten times as far as they
+// should be.
+const apart = 5 * time.Minute
+
+// current returns the window that is counted at a time. A process whose clock is behind counts in the
+// window that others have begun already: if it began its own, the next of them would begin theirs again,
+// and each would be given a whole window. One that was begun by a clock that was wrong is given up.
+func (g *given) current(per time.Duration, now time.Time) window {
+	w, start := g.Windows[per], now.UTC().Truncate(per)
+	if w.Start.Before(start) || w.Start.After(now.Add(max(per, apart))) {
+		w = window{Start: start}
+	}
+	if g.Windows == nil {
+		g.Windows = map[time.Duration]window{}
+	}
+	g.Windows[per] = w
+	return w
+}
+
+// use counts recipients in the current window.
+func (g *given) use(per time.Duration, recipients int) {
+	w := g.Windows[per]
+	w.Used += recipients
+	g.Windows[per] = w
+}
