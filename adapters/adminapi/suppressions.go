@@ -86,18 +86,39 @@ var AddSuppression = Endpoint[SuppressionRequest, []SuppressionView]{
 	},
 }
 
+// RemovedSuppression says what was removed and what stays, each in its own list.
+type RemovedSuppression struct {
+	Removed []SuppressionView `json:"removed"`
+	Left    []SuppressionView `json:"left,omitempty"`
+}
+
 // RemoveSuppression lets an address get mail again: for one reason, or for all.
-var RemoveSuppression = Endpoint[SuppressionRequest, None]{
-	route{method: fiber.MethodPost, path: "/admin/suppressions/remove", action: "suppression.remove", status: fiber.StatusNoContent, wrong: wrongAddress},
-	func(ctx context.Context, s *Service, r SuppressionRequest) (None, error) {
+var RemoveSuppression = Endpoint[SuppressionRequest, RemovedSuppression]{
+	route{method: fiber.MethodPost, path: "/admin/suppressions/remove", action: "suppression.remove", status: fiber.StatusOK, wrong: wrongAddress},
+	func(ctx context.Context, s *Service, r SuppressionRequest) (out RemovedSuppression, err error) {
 		var reasons []suppression.Reason
 		if r.Reason != "" {
 			reason, err := suppressions.ParseReason(r.Reason)
 			if err != nil {
-				return None{}, err
+				return out, err
 			}
 			reasons = append(reasons, reason)
 		}
-		return None{}, s.Suppressions.Remove(ctx, r.Tenant, s.Suppressions.IDOf(r.Tenant, r.Email), reasons...)
+		id := s.Suppressions.IDOf(r.Tenant, r.Email)
+		before, err := s.Suppressions.Get(ctx, r.Tenant, id)
+		if err != nil {
+			return out, err
+		}
+		if err := s.Suppressions.Remove(ctx, r.Tenant, id, reasons...); err != nil {
+			return out, err
+		}
+		for _, v := range suppressionViews(before) {
+			if r.Reason == "" || v.Reason == r.Reason {
+				out.Removed = append(out.Removed, v)
+			} else {
+				out.Left = append(out.Left, v)
+			}
+		}
+		return out, nil
 	},
 }

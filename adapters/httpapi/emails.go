@@ -151,7 +151,7 @@ func (s *Server) retryEmail(r *request, _ struct{}, _ idempotency.Key) (any, err
 // rescheduleEmail is idempotent by itself: see retryEmail.
 func (s *Server) rescheduleEmail(r *request, in api.RescheduleRequest, _ idempotency.Key) (any, error) {
 	if in.SendAt.IsZero() {
-		return nil, fault.InvalidParam("sendAt", "send_at_missing", "an email is moved to a time")
+		return nil, fault.InvalidParam("sendAt", "send_at_missing", "sendAt is missing: the time to which the email is moved")
 	}
 	m, err := s.Emails.Reschedule(r.ctx, r.caller.Tenant, r.id, in.SendAt)
 	r.logAction("email.reschedule", "email", err)

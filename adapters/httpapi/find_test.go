@@ -52,6 +52,17 @@ func (r *rig) sendMail(t *testing.T, body string) (m struct{ ID, CreatedAt strin
 	return m
 }
 
+func TestARescheduleWithoutATimeSaysThatItIsMissing(t *testing.T) {
+	t.Parallel()
+	r := postOffice(t)
+	m := r.sendMail(t, `{"to":["ada@example.com"],"subject":"Hello","text":"Hello"}`)
+	a := r.do(t, "POST", "/api/emails/"+m.ID+"/reschedule", "{}", asJSON)
+	a.refused(t, 400, "send_at_missing", "sendAt")
+	if want := "sendAt is missing"; !strings.Contains(a.body, want) {
+		t.Errorf("answer = %s, want %q in it", a.body, want)
+	}
+}
+
 func TestEmailsAreFound(t *testing.T) {
 	t.Parallel()
 	r := postOffice(t)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -27,6 +28,12 @@ func refuse(status, class, subject, detail int, code, words string) *refusal {
 	return &refusal{code, smtp.SMTPError{Code: status, EnhancedCode: smtp.EnhancedCode{class, subject, detail}, Message: words}}
 }
 
+// line returns the answer as it is sent where the library does not send it.
+func (r *refusal) line() string {
+	e := r.EnhancedCode
+	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, e[0], e[1], e[2], r.Message)
+}
+
 // The refusals of this package.
 var (
 	errNoTLS     = refuse(538, 5, 7, 11, "tls_missing", "send STARTTLS first")
@@ -38,6 +45,12 @@ var (
 	errMemory    = refuse(451, 4, 3, 1, "bodies_in_flight", "too many large messages are being received; try again")
 	errTooLarge  = refuse(552, 5, 3, 4, "body_too_large", "a message takes at most 30 MB")
 	errBroken    = refuse(451, 4, 4, 2, "body_incomplete", "the message did not arrive as a whole; nothing was done")
+
+	// After these the conversation ends.
+	errLineTooLong  = refuse(500, 5, 5, 2, "line_too_long", "a line is too long: a message takes 998 characters in each")
+	errLineEnd      = refuse(554, 5, 5, 2, "invalid_line_end", "a line ends in CR LF, and has neither of them elsewhere")
+	errTooSlow      = refuse(421, 4, 4, 2, "too_slow", "too long without a command, or a text that comes too slowly")
+	errTextTooLarge = refuse(552, 5, 3, 4, "body_too_large", "the message is too large")
 )
 
 // answerTo returns the answer to an error. The words of an error of the store, or of the gateway's own, are

@@ -60,8 +60,9 @@ type conn struct {
 	read    []byte // of the client, for the library
 	written []byte // an answer of the library that is not complete
 	mode    mode
-	verb    string // the last command
-	refused bool   // nothing is read or written any more
+	verb    string   // the last command
+	refused bool     // nothing is read or written any more
+	why     *refusal // of a line that ended the conversation; nil if none did
 
 	// Of the message whose text is being read.
 	received int64
@@ -155,17 +156,17 @@ func (c *conn) next() ([]byte, error) {
 	case early != "":
 		return nil, c.refuse(early)
 	case errors.Is(err, bufio.ErrBufferFull), err == nil && len(line) > most:
-		return nil, c.refuse("500 5.5.2 a line is too long: a message takes 998 characters in each")
+		return nil, c.refuseLine(errLineTooLong)
 	case isNet && timeout.Timeout():
-		return nil, c.refuse("421 4.4.2 too long without a command, or a text that comes too slowly")
+		return nil, c.refuseLine(errTooSlow)
 	case err != nil:
 		return nil, err
 	case c.mode == text && c.received > maxText:
-		return nil, c.refuse("552 5.3.4 the message is too large")
+		return nil, c.refuseLine(errTextTooLarge)
 	}
 	body, whole := bytes.CutSuffix(line, []byte("\r\n"))
 	if !whole || bytes.IndexByte(body, '\r') >= 0 {
-		return nil, c.refuse("554 5.5.2 a line ends in CR LF, and has neither of them elsewhere")
+		return nil, c.refuseLine(errLineEnd)
 	}
 	return line, nil
 }
@@ -316,6 +317,13 @@ func (c *conn) extensions(answer []byte) []byte {
 func (c *conn) say(answer string) {
 	_ = c.raw.SetWriteDeadline(time.Now().Add(writeLimit))
 	_, _ = io.WriteString(c.Conn, answer+"\r\n")
+}
+
+// refuseLine is refuse for a line, or the lack of one. In the text of a message the library reports it as an
+// error of reading, and the log has what was answered from here.
+func (c *conn) refuseLine(why *refusal) error {
+	c.why = why
+	return c.refuse(why.line())
 }
 
 // refuse answers, and ends the conversation. It reads what the client still sends, since otherwise the

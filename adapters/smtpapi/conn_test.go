@@ -36,6 +36,7 @@ func TestTheEndOfAMessageIsOneThing(t *testing.T) {
 			c.wants("554 5.5.2")
 			c.ends()
 			r.wantAccepted(t, 0)
+			r.wantLogged(t, "status=554", "code=invalid_line_end")
 		})
 	}
 	t.Run("dots in the text are no end", func(t *testing.T) {
@@ -103,6 +104,7 @@ func TestALineOfAMessageIsBounded(t *testing.T) {
 	c.wants("500 5.5.2")
 	c.ends()
 	r.wantAccepted(t, 0)
+	r.wantLogged(t, "status=500", "code=line_too_long")
 }
 
 // What was said is not proof that the rest would have been the same.

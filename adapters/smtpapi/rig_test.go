@@ -103,6 +103,21 @@ func (r *rig) wantAccepted(t *testing.T, want int) {
 	}
 }
 
+// wantLogged checks the line of the message that was refused. It shuts the server down before, after which
+// nothing is logged any more.
+func (r *rig) wantLogged(t *testing.T, words ...string) {
+	t.Helper()
+	if err := r.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	log := r.log.Take()
+	for _, word := range words {
+		if !strings.Contains(log, word) {
+			t.Errorf("log = %s, want %q in it", log, word)
+		}
+	}
+}
+
 func authenticate(_ context.Context, key string) (apikeys.Identity, error) {
 	switch key {
 	case token:

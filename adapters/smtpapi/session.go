@@ -213,6 +213,8 @@ func (s *session) receive(r io.Reader) (raw []byte, release func(), err error) {
 			return raw, release, nil
 		case errors.Is(err, smtp.ErrDataTooLarge):
 			return nil, release, errTooLarge
+		case err != nil && s.conn.why != nil: // the client has this answer already
+			return nil, release, s.conn.why
 		case err != nil:
 			return nil, release, errBroken
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,11 +33,17 @@ func retryEmails(load loader) *cobra.Command {
 		for {
 			done, err := ask(g, adminapi.RetryEmails, set)
 			retried, skipped = retried+done.Retried, skipped+done.Skipped
-			if err != nil || done.Next == "" {
-				fmt.Fprintf(g.cmd.OutOrStdout(), "%d are queued again, %d cannot be\n", retried, skipped)
-				return err
+			if err == nil && done.Next != "" {
+				set.Cursor = done.Next
+				continue
 			}
-			set.Cursor = done.Next
+			if err == nil && retried+skipped == 0 && set.Provider != "" && !slices.Contains(g.config.Mail.Providers, set.Provider) {
+				return fmt.Errorf("no such email was last tried at %s, which is not in mail.providers", set.Provider)
+			}
+			if err == nil || retried+skipped > 0 {
+				fmt.Fprintf(g.cmd.OutOrStdout(), "%d are queued again, %d cannot be\n", retried, skipped)
+			}
+			return err
 		}
 	})
 	cmd.Flags().StringVar(&set.Status, "status", "", "failed or suppressed; or unknown, which may be sent a second time")

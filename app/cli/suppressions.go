@@ -52,11 +52,14 @@ func removeSuppression(load loader) *cobra.Command {
 	var r adminapi.SuppressionRequest
 	cmd := load.gatewayCommand("remove EMAIL", "Let an address get mail again", func(g *gateway, args []string) error {
 		r.Email = args[0]
-		if _, err := ask(g, adminapi.RemoveSuppression, r); err != nil {
-			return err
+		done, err := ask(g, adminapi.RemoveSuppression, r)
+		for _, v := range done.Removed {
+			fmt.Fprintf(g.cmd.OutOrStdout(), "%s: %s is removed; what happened before does not bring it back\n", r.Email, v.Reason)
 		}
-		fmt.Fprintf(g.cmd.OutOrStdout(), "%s is removed; what happened before does not bring it back\n", r.Email)
-		return nil
+		for _, v := range done.Left {
+			fmt.Fprintf(g.cmd.OutOrStdout(), "%s: %s stays\n", r.Email, v.Reason)
+		}
+		return err
 	})
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "the one reason to remove; all where absent")
 	cmd.Flags().StringVar(&r.Tenant, "tenant", apikeys.DefaultTenant, "whose list it is")

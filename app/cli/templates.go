@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/handlebars"
+	"patchbay/adapters/htmltext"
 	"patchbay/adapters/provider"
 	"patchbay/adapters/templatedir"
 	"patchbay/app"
@@ -28,6 +29,14 @@ func readTemplates(c *config.Config) (map[string]template.Source, error) {
 	return templatedir.Read(dir)
 }
 
+// count returns a number of templates in words.
+func count(n int) string {
+	if n == 1 {
+		return "1 template"
+	}
+	return fmt.Sprintf("%d templates", n)
+}
+
 func checkTemplates(load loader) *cobra.Command {
 	var local bool
 	cmd := load.command("check", "Check all templates, and name every mistake in them", func(cmd *cobra.Command, c *config.Config, _ []string) error {
@@ -37,14 +46,14 @@ func checkTemplates(load loader) *cobra.Command {
 			return err
 		}
 		if mistakes > 0 {
-			return fmt.Errorf("%d templates have %d mistakes", len(sources), mistakes)
+			return fmt.Errorf("%s: mistakes: %d", count(len(sources)), mistakes)
 		}
 		if !local {
 			if n := printDrift(cmd, c, sources); n > 0 {
-				return fmt.Errorf("%d templates are not at a provider as they are here; patchbay templates push stores them there", n)
+				return fmt.Errorf("not at a provider as here: %s; patchbay templates push stores them there", count(n))
 			}
 		}
-		cmd.Printf("%d templates, no mistakes\n", len(sources))
+		cmd.Printf("%s, no mistakes\n", count(len(sources)))
 		return nil
 	})
 	cmd.Flags().BoolVar(&local, "local", false, "do not ask the providers what they store")
@@ -121,7 +130,7 @@ func pushTemplates(load loader) *cobra.Command {
 			return err
 		}
 		if mistakes := printMistakes(cmd, c, sources); mistakes > 0 {
-			return fmt.Errorf("%d templates have %d mistakes; nothing was pushed", len(sources), mistakes)
+			return fmt.Errorf("%s: mistakes: %d; nothing was pushed", count(len(sources)), mistakes)
 		}
 		failed := eachStored(cmd, c, sources, func(source template.Source, target app.TemplateTarget, store provider.TemplateStore) error {
 			if store == nil {
@@ -146,7 +155,7 @@ func pushTemplates(load loader) *cobra.Command {
 			return err
 		})
 		if failed > 0 {
-			return fmt.Errorf("%d templates were not pushed", failed)
+			return fmt.Errorf("not pushed: %s", count(failed))
 		}
 		return nil
 	})
@@ -170,6 +179,9 @@ func renderTemplate(load loader) *cobra.Command {
 		content, err := handlebars.New(c.Mail.Templates.MissingKey).Render(source, data)
 		if err != nil {
 			return err
+		}
+		if content.Text == "" && content.HTML != "" {
+			content.Text = htmltext.Text{}.Text(content.HTML) // as of an email without a text
 		}
 		return printTemplate(cmd.OutOrStdout(), content, template.Part(part))
 	})

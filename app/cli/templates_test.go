@@ -92,12 +92,20 @@ func TestWhatWasPushedIsStoredAndActive(t *testing.T) {
 	if v := stored[0]; v.Tag != provider.VersionName(r.source) || !v.Active || v.Template != r.source.HTML || v.Headers["Subject"] != r.source.Subject {
 		t.Errorf("version at Mailgun = %+v, want the source, active", v)
 	}
-	r.wantRun(t, 0, "1 templates, no mistakes", "check")
+	r.wantRun(t, 0, "1 template, no mistakes", "check")
 	requests := len(r.sendgrid.Requests()) + len(r.mailgun.Requests())
 	r.wantRun(t, 0, "welcome at sendgrid: d-17 has it\n", "push")
 	if got := len(r.sendgrid.Requests()) + len(r.mailgun.Requests()) - requests; got != 2 {
 		t.Errorf("another push made %d requests, want 2: it only asks", got)
 	}
+}
+
+func TestATemplateWithoutATextIsRenderedWithTheOneThatIsDerived(t *testing.T) {
+	t.Parallel()
+	r := newTemplatesRig(t)
+	r.put(t, template.Source{Name: "welcome", Subject: "Hello", HTML: "<p>Welcome <b>back</b></p>"})
+	r.wantRun(t, 0, "text:\nWelcome back", "render", "welcome")
+	r.wantRun(t, 0, "Welcome back\n", "render", "welcome", "--part", "text")
 }
 
 // Versions are few, and those that a person made stay.
@@ -172,7 +180,7 @@ func TestCheckTellsWhatAProviderHasNotAsItIsHere(t *testing.T) {
 			r := newTemplatesRig(t)
 			tt.stored(r)
 			r.wantRun(t, 1, tt.want, "check")
-			r.wantRun(t, 0, "1 templates, no mistakes", "check", "--local")
+			r.wantRun(t, 0, "1 template, no mistakes", "check", "--local")
 		})
 	}
 }
@@ -201,7 +209,7 @@ func TestAPushThatFails(t *testing.T) {
 			s := r.source
 			s.HTML = `<p>{{#greaterThan a b}}x{{/greaterThan}}</p>`
 			r.put(t, s)
-		}, "1 templates have 1 mistakes; nothing was pushed"},
+		}, "1 template: mistakes: 1; nothing was pushed"},
 		{"what answers is not Mailgun", func(_ *testing.T, r *templatesRig) {
 			r.sendgrid.Store("d-17")
 			r.mailgun.Inject(faultserver.Fault{Mishap: mailgunsim.Magnificent(), Standing: true})

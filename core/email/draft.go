@@ -227,7 +227,7 @@ func (d Draft) checkHeaders() error {
 	for name, value := range d.Headers {
 		switch {
 		case !isToken(name) || len(name) > 76:
-			return fault.InvalidParam("headers", "invalid_header", "a header's name takes letters, digits and hyphens")
+			return fault.InvalidParam("headers", "invalid_header", "a header's name takes at most 76 letters, digits, hyphens and underscores")
 		case DerivedHeader(name):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header is made from other fields")
 		case ForbiddenHeader(name):
@@ -294,7 +294,7 @@ func (d Draft) checkLabels() error {
 		}
 		if !isToken(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !isOneLine(v) {
 			return fault.InvalidParam("metadata", "invalid_metadata",
-				"metadata keys take 1 to 40 letters, digits and hyphens; values 500 characters on one line")
+				"metadata keys take 1 to 40 letters, digits, hyphens and underscores; values 500 characters on one line")
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -102,10 +103,11 @@ func Personal(r ports.Record, p user.Person) (shown any, ok bool) {
 }
 
 // shown is a message as it is disclosed to a person: files are described, without their contents,
-// and copies for others are left out.
+// and copies for others and what only the gateway needs are left out.
 type shown struct {
 	email.Message
-	Attachments []file `json:"attachments,omitempty"`
+	Attachments []file          `json:"attachments,omitempty"`
+	Attempts    []email.Attempt `json:"attempts,omitempty"`
 }
 
 type file struct {
@@ -116,7 +118,8 @@ type file struct {
 
 func view(m email.Message, p user.Person) shown {
 	m = m.Shown()
-	v := shown{Message: m}
+	v := shown{Message: m, Attempts: m.Attempts}
+	v.Fingerprint, v.KeyAge, v.Restore, v.HasTerms = "", idempotency.Age{}, nil, false
 	if len(m.To) == 0 {
 		v.Personalizations = slices.DeleteFunc(slices.Clone(m.Personalizations), func(c email.Personalization) bool {
 			return !slices.ContainsFunc(c.To, func(a email.Address) bool { return p.Has(a.Email) })

@@ -2,6 +2,7 @@ package emails_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,32 @@ func (o *batchRig) untilSaves(n int64) {
 	}
 	o.fail.Store(&slow)
 	<-reached
+}
+
+func TestAnExportHasNothingThatOnlyTheGatewayNeeds(t *testing.T) {
+	inHouse(t, 0, nil, func(t *testing.T, h *house) {
+		d := draft()
+		d.To, d.SendAt = []email.Address{{Email: "ada@example.com"}}, time.Now().Add(time.Hour)
+		mustAccept(t, h.Service, d, idempotency.New("shop", "POST /api/emails", "k", []byte("body")))
+		exported := 0
+		err := h.PersonalObjects(t.Context(), user.Person{Tenant: tenant, Emails: []string{"ada@example.com"}}, func(int) error { return nil }, func(o user.PersonalObject) error {
+			exported++
+			text, err := json.Marshal(o.View)
+			if err != nil {
+				return err
+			}
+			for _, field := range []string{"restore", "hasTerms", "fingerprint", "keyAge", "attempts"} {
+				if strings.Contains(string(text), `"`+field+`":`) {
+					t.Errorf("export = %s, want it without %s", text, field)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "exported", exported, 1)
+	})
 }
 
 // stickAfter lets a split go on until the last of its copies is stored, and wait then: the copies cannot be

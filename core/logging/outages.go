@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -25,8 +26,9 @@ const (
 )
 
 // Outages has the outages of everything that the gateway depends on. An outage is logged when it
-// begins, with its first cause, each minute, and when it ends. Other lines that it causes are
-// folded: they are written at debug level only.
+// begins, with its first cause, each minute, with its latest, and when it ends; and once more if a
+// cause follows that a person must remove. Other lines that it causes are folded: they are written at
+// debug level only.
 type Outages struct {
 	log *slog.Logger // which folds nothing
 
@@ -60,6 +62,8 @@ type Outage struct {
 	mu      sync.Mutex
 	streaks map[string]streak // by kind of call
 	cause   streak            // of the current outage
+	latest  error             // the last failure, which may have another cause than the first
+	alerted bool              // a line at error level has named a cause that a person must remove
 	down    bool              // set by Down, cleared by Up
 	open    bool
 	worked  time.Time // since when nothing fails any more; zero while something does
@@ -94,13 +98,19 @@ func (o *Outage) Failed(op string, err error) {
 	}
 	r.n, r.last = r.n+1, now
 	o.streaks[op] = r
+	o.latest = err
 	o.worked = time.Time{}
 	if o.ends != nil {
 		o.ends.Stop()
 	}
 	o.now.failed++
-	if r.n >= minFailures || fault.KindOf(err).Rule().Alert {
+	alert := fault.KindOf(err).Rule().Alert
+	if r.n >= minFailures || alert {
 		o.begin(r)
+	}
+	if alert && !o.alerted { // the outage began for another reason, and this one does not pass by itself
+		o.alerted = true
+		o.report(slog.LevelError, "outage needs a person", slog.Any("error", err))
 	}
 }
 
@@ -165,6 +175,7 @@ func (o *Outage) succeeded(op string) {
 // reset clears the failures and the counts.
 func (o *Outage) reset() {
 	o.cause, o.now, o.minute = streak{}, tally{}, tally{}
+	o.latest, o.alerted = nil, false
 	clear(o.streaks)
 	o.failing.Store(false)
 }
@@ -174,6 +185,7 @@ func (o *Outage) begin(cause streak) {
 		return
 	}
 	o.open, o.cause, o.folded, o.worked = true, cause, make(map[string]int), time.Time{}
+	o.alerted = fault.KindOf(cause.first).Rule().Alert
 	o.outages.open.Add(1)
 	attrs := []slog.Attr{slog.Any("error", cause.first)}
 	if o.effect != "" {
@@ -213,7 +225,11 @@ func (o *Outage) continues() {
 	}
 	o.minute = o.now
 	lasts := time.Since(o.cause.since).Round(time.Second) //nolint:forbidigo // as above
-	o.report(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
+	attrs := append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)
+	if err := cmp.Or(o.latest, o.cause.first); err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	o.report(slog.LevelWarn, "outage goes on", attrs...)
 }
 
 // recovers records that something works again, and schedules the end of the outage, since it may

@@ -76,7 +76,7 @@ func TestAnOutageIsLoggedWhenItBeginsEachMinuteAndWhenItEnds(t *testing.T) {
 		after(time.Minute)
 		want(t, p.lines(),
 			`level=ERROR msg="outage began" of=database provider=postgres error="pgstore.claim: unavailable: connection refused" kind=unavailable effect="payments are refused"`,
-			`level=WARN msg="outage goes on" of=database provider=postgres for=1m1s failed=88`,
+			`level=WARN msg="outage goes on" of=database provider=postgres for=1m1s failed=88 error="try 86: pgstore.claim: unavailable: connection refused" kind=unavailable`,
 			`level=INFO msg="outage ended" of=database provider=postgres for=1m53s failed=161 passed_over=1`,
 		)
 	})
@@ -143,6 +143,37 @@ func TestOneRefusedCredentialIsAnOutage(t *testing.T) {
 		o.Failed("claim", &fault.Error{Kind: fault.Unauthorized, Provider: "stripe", Code: "provider_misconfigured", Message: "the key is refused", Answer: &fault.Answer{Status: 401}})
 		want(t, p.lines(),
 			`level=ERROR msg="outage began" of=payments provider=stripe error="unauthorized (provider_misconfigured): the key is refused" kind=unauthorized code=provider_misconfigured status=401`)
+	})
+}
+
+// A provider that comes back with another key is down as before, but waiting does not help any more.
+func TestACauseThatNeedsAPersonIsAnErrorOnceAlsoInTheMiddleOfAnOutage(t *testing.T) {
+	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
+		refused := &fault.Error{Kind: fault.Unauthorized, Code: "provider_misconfigured", Answer: &fault.Answer{Status: 401}}
+		for range 3 {
+			o.Failed("claim", errDown)
+		}
+		p.lines()
+		after(30 * time.Second)
+		o.Failed("claim", refused)
+		o.Failed("claim", refused)
+		after(31 * time.Second)
+		want(t, p.lines(),
+			`level=ERROR msg="outage needs a person" of=database provider=postgres error="unauthorized (provider_misconfigured)" kind=unauthorized code=provider_misconfigured status=401`,
+			`level=WARN msg="outage goes on" of=database provider=postgres for=1m0s failed=5 error="unauthorized (provider_misconfigured)" kind=unauthorized code=provider_misconfigured status=401`,
+		)
+		o.Worked("claim")
+		after(2 * time.Minute)
+		p.lines()
+		for range 3 {
+			o.Failed("claim", errDown)
+		}
+		o.Failed("claim", refused)
+		if got := p.lines(); len(got) != 2 || !strings.Contains(got[1], "outage needs a person") {
+			t.Errorf("lines of the next outage = %s, want its beginning and that it needs a person", strings.Join(got, "\n"))
+		}
+		o.Worked("claim")
+		after(2 * time.Minute)
 	})
 }
 

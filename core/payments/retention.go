@@ -139,6 +139,7 @@ func shown(p payment.Payment) payment.Payment {
 	p.Past, p.Operations = nil, slices.Clone(p.Operations)
 	for i := range p.Operations {
 		p.Operations[i].ClearAnswer()
+		p.Operations[i].Fingerprint, p.Operations[i].Age = "", idempotency.Age{}
 	}
 	return p
 }

@@ -118,7 +118,7 @@ type BatchEmailRequest struct {
 	Metadata         Metadata          `json:"metadata,omitempty,omitzero"`
 	Personalizations []Personalization `json:"personalizations"`
 
-	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever. A time that is past means at once.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Used where the template has none.
@@ -204,7 +204,7 @@ type EmailRequest struct {
 	References []string  `json:"references,omitempty,omitzero"`
 	ReplyTo    []Address `json:"replyTo,omitempty,omitzero"`
 
-	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever.
+	// SendAt At most as far ahead as texts are kept (storage.retention); 366 days where that is forever. A time that is past means at once.
 	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
 	// Subject Required without templateId.
@@ -631,7 +631,7 @@ type RefundList struct {
 
 // RescheduleRequest defines model for RescheduleRequest.
 type RescheduleRequest struct {
-	// SendAt As that of EmailRequest; one that is past means now.
+	// SendAt As that of EmailRequest; a time that is past means at once.
 	SendAt time.Time `json:"sendAt"`
 }
 
@@ -905,7 +905,7 @@ type ListEmailsParams struct {
 	// Tag A tag of the email.
 	Tag TagFilter `form:"tag,omitempty" json:"tag,omitempty,omitzero"`
 
-	// Metadata Pairs of the email's metadata, all of which it has: `metadata[order]=1001&metadata[shop]=north`.
+	// Metadata Pairs of the email's metadata, all of which it has: `metadata[order]=1001&metadata[shop]=north`. The brackets may be written as %5B and %5D; curl wants that, or its flag -g.
 	Metadata MetadataFilter `json:"metadata,omitempty,omitzero"`
 
 	// CreatedFrom Emails accepted at this time or later. A plus sign in it is %2B.
