@@ -27,7 +27,7 @@ build: ## make bin/patchbay, static and stripped
 
 .PHONY: test
 test: ## all tests, and how many contract cases ran on each adapter
-	@$(GO) run ./tests/report -timeout=20m ./...
+	@$(GO) run ./tests/report -timeout=20m ./tests/e2e ./...
 
 .PHONY: check
 check: check-tidy check-generated vet lint race ## what must hold before a merge (a C compiler for the race detector)

@@ -4,10 +4,10 @@ package email
 
 import (
 	"encoding/json"
-	"patchbay/core/fault"
 	"slices"
 	"time"
 
+	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/template"
 )

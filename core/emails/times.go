@@ -13,7 +13,6 @@ import (
 // unlimited is how far ahead a message may be due if texts are kept forever.
 const unlimited = 366 * day
 
-
 // checkTimes returns Invalid unless a message may wait until sendAt, and is worth sending then. A message
 // may wait for as long as texts are kept, since that is what callers expect to find of it. It keeps its
 // key, and its text, while it waits.
