@@ -31,8 +31,9 @@ const (
 	checkDeadline   = 5 * time.Second  // for reading which recipients are suppressed
 	saveDeadline    = 10 * time.Second
 	// Messages sent at the same time through one provider: directly after they were accepted, and
-	// from the provider's queue. One tenant alone gets at most half of the latter.
-	directLimit, queueLimit = 32, 128
+	// from the provider's queue, together as many as its bulkhead takes by default. One tenant alone gets at most
+	// half of the latter.
+	directLimit, queueLimit = 32, 224
 )
 
 // schedule says when a message that no provider accepted is retried. After the last retry the

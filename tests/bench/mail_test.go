@@ -105,8 +105,8 @@ func (m *mailer) awaitIdle(b *testing.B) {
 	})
 }
 
-// drain measures how fast a queue of messages that are all due at once reaches the provider, and how
-// fast the provider can be fed.
+// drain measures how fast a queue of messages that are all due at once reaches the provider, from the first one
+// on, and how fast the provider can be fed. A queue is looked at each second.
 func (m *mailer) drain(b *testing.B, out *strings.Builder) {
 	m.awaitIdle(b)
 	before, due := m.accepted(b), time.Now().Add(10*time.Second)
@@ -117,8 +117,11 @@ func (m *mailer) drain(b *testing.B, out *strings.Builder) {
 		b.Fatal("the first message was due before the last one was accepted")
 	}
 	<-time.After(time.Until(due))
+	sent := 0 // when the time below begins
+	gateway.Eventually(b, drainBy, "the first message is sent", func() bool { sent = m.accepted(b) - before; return sent > 0 })
+	began := time.Now()
 	gateway.Eventually(b, drainBy, "the queue is drained", func() bool { return m.accepted(b) >= before+drained })
-	ours := drained / time.Since(due).Seconds()
+	ours := float64(drained-sent) / time.Since(began).Seconds()
 
 	start := time.Now()
 	direct := message
