@@ -119,8 +119,9 @@ func wanted(t reflect.Type) string {
 		return "a list"
 	case reflect.Struct, reflect.Map:
 		return "an object"
+	default:
+		return "of another type"
 	}
-	return "of another type"
 }
 
 // param converts a JSON pointer (RFC 6901) to the API's field names: to[0], metadata.order.

@@ -66,7 +66,7 @@ type BatchState struct {
 // Unavailable; UnknownOutcome.
 func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchDraft, key idempotency.Key) (state BatchState, replayed bool, err error) {
 	now := s.Clock.Now()
-	source, err := s.checkBatch(d, now)
+	source, err := s.checkBatch(d)
 	if err == nil {
 		err = s.checkTimes(d.SendAt, d.ExpiresAt, now)
 	}
@@ -99,7 +99,7 @@ func (s *Service) AcceptBatch(ctx context.Context, tenant string, d email.BatchD
 
 // checkBatch checks a draft with everything that its copies say. It returns the template's source,
 // which is nil if only a provider has the template.
-func (s *Service) checkBatch(d email.BatchDraft, now time.Time) (*template.Source, error) {
+func (s *Service) checkBatch(d email.BatchDraft) (*template.Source, error) {
 	source, err := s.source(d.TemplateID)
 	if err != nil && d.TemplateID != "" {
 		if fault.From(err).Param == "templateId" {

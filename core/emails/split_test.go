@@ -106,8 +106,10 @@ func TestASplitThatIsInterruptedSendsNothingTwice(t *testing.T) {
 			op   string
 			kind fault.Kind
 		}{
-			{memjournal.Save, fault.UnknownOutcome}, {memjournal.Saved, fault.UnknownOutcome},
-			{memjournal.Save, fault.Unavailable}, {memjournal.Get, fault.Unavailable},
+			{memjournal.Save, fault.UnknownOutcome},
+			{memjournal.Saved, fault.UnknownOutcome},
+			{memjournal.Save, fault.Unavailable},
+			{memjournal.Get, fault.Unavailable},
 		} {
 			t.Run(fmt.Sprintf("%s %d %s", at.op, n, at.kind), func(t *testing.T) {
 				first, second := merging("first", fails(1, fault.Unavailable)), single("second", nil)

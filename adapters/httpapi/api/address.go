@@ -23,6 +23,7 @@ func (a *StringOrMailbox) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return json.UnmarshalDecode(d, a.Mailbox)
 	case '[', '0', 't', 'f':
 		return &json.SemanticError{GoType: reflect.TypeFor[StringOrMailbox]()} // the decoder adds where it is
+	default:
+		return json.UnmarshalDecode(d, &a.Text)
 	}
-	return json.UnmarshalDecode(d, &a.Text)
 }

@@ -33,7 +33,7 @@ type templateContent struct {
 
 // serveTemplates serves the operations on stored templates.
 func (s *Sim) serveTemplates(w http.ResponseWriter, r *http.Request, body []byte) {
-	answer, bad := s.templates.operate(r.Method, strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, templatesPath), "/"), body)
+	answer, bad := s.operate(r.Method, strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, templatesPath), "/"), body)
 	if bad != nil {
 		refuse(w, bad)
 		return
