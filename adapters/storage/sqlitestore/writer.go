@@ -90,6 +90,9 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock, empty <-cha
 // submit waits until do is committed. Once submitted, do is executed even if ctx ends; its
 // outcome is then unknown to the caller.
 func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
+	if err := ctx.Err(); err != nil { // if the queue has room too, select chooses either
+		return fault.Wrap(fault.Unavailable, "sqlitestore.write", err)
+	}
 	r := &request{do: do, done: make(chan struct{})}
 	select {
 	case <-w.quit:
