@@ -176,13 +176,18 @@ func TestTheBacklogOfAnOutageDrainsInOrderWithinTheRate(t *testing.T) {
 		if got := first.most(time.Minute); got > 20 {
 			t.Errorf("%d recipients in one minute, want 20 at most", got)
 		}
-		// Those that are sent at the same time may overtake each other.
-		for i, subject := range first.subjects[1:] { // the first is the one that found the provider well
+		// Those that are sent at the same time may overtake each other. One or two were due by the schedule just
+		// when the provider was well again.
+		var early []string
+		for i, subject := range first.subjects {
 			var n int
 			_, _ = fmt.Sscanf(subject, "%d", &n)
 			if n < i-25 || n > i+25 {
-				t.Errorf("message %d is the %dth to be sent, want the oldest first", n, i)
+				early = append(early, fmt.Sprintf("message %d is the %dth to be sent", n, i))
 			}
+		}
+		if len(early) > 2 {
+			t.Errorf("%q, want the oldest first", early)
 		}
 	})
 }
