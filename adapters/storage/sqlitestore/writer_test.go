@@ -17,13 +17,20 @@ import (
 	"patchbay/ports"
 )
 
-func TestAWriteThatFailsDoesNotAffectOthersOfItsCommit(t *testing.T) {
-	t.Parallel()
-	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: clock.System{}, IDs: ids.UUIDs{}})
+// openEmptied opens a new store, whose log is emptied whenever empty says so, or each minute if that is nil.
+func openEmptied(t *testing.T, empty <-chan time.Time) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: clock.System{}, IDs: ids.UUIDs{}, empty: empty})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestAWriteThatFailsDoesNotAffectOthersOfItsCommit(t *testing.T) {
+	t.Parallel()
+	s := openEmptied(t, nil)
 	record := func(id string) *ports.Record {
 		return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t"}}}
 	}
@@ -78,12 +85,8 @@ func TestAWriteThatFailsDoesNotAffectOthersOfItsCommit(t *testing.T) {
 // What a save removes is not left in the log beside the file either, while the store is open.
 func TestWhatWasRemovedIsNotKeptInTheLog(t *testing.T) {
 	t.Parallel()
-	path, empty := filepath.Join(t.TempDir(), "store.db"), make(chan time.Time)
-	s, err := Open(t.Context(), Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}, empty: empty})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	empty := make(chan time.Time)
+	s := openEmptied(t, empty)
 	secret := "4711-0815-reset"
 	r := &ports.Record{Tenant: "t", Kind: "thing", ID: "a", Body: []byte(secret)}
 	for _, body := range []string{secret, "{}"} {
@@ -93,7 +96,7 @@ func TestWhatWasRemovedIsNotKeptInTheLog(t *testing.T) {
 		}
 	}
 	inLog := func() int {
-		raw, err := os.ReadFile(path + "-wal")
+		raw, err := os.ReadFile(s.path + "-wal")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,12 +118,8 @@ func TestWhatWasRemovedIsNotKeptInTheLog(t *testing.T) {
 // A reader of an older state prevents the emptying. Writes go on, and the next one empties the log.
 func TestTheLogIsEmptiedOnceNobodyReadsAnOlderState(t *testing.T) {
 	t.Parallel()
-	path, empty := filepath.Join(t.TempDir(), "store.db"), make(chan time.Time)
-	s, err := Open(t.Context(), Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}, empty: empty})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	empty := make(chan time.Time)
+	s := openEmptied(t, empty)
 	r := &ports.Record{Tenant: "t", Kind: "thing", ID: "a", Body: []byte("body")}
 	save := func() {
 		if err := s.Save(t.Context(), r)[0]; err != nil {
@@ -128,7 +127,7 @@ func TestTheLogIsEmptiedOnceNobodyReadsAnOlderState(t *testing.T) {
 		}
 	}
 	size := func() int64 {
-		info, err := os.Stat(path + "-wal")
+		info, err := os.Stat(s.path + "-wal")
 		if err != nil {
 			t.Fatal(err)
 		}
