@@ -108,21 +108,28 @@ func TestCopiesOfABatchThatWaitForRoomEndWhenTheyExpire(t *testing.T) {
 				s, stop := r.start(t, "one")
 				defer stop()
 				d := batchOf(120) // two messages
-				d.Keeping, d.ExpiresAt = email.UntilSent, time.Now().Add(10*time.Minute)
-				b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				<-time.After(11 * time.Minute)
-				b, err = s.GetBatch(t.Context(), tenant, b.ID)
-				if err != nil {
-					t.Fatal(err)
-				}
+				d.Keeping = email.UntilSent
+				b := expiredBatch(t, s, d)
 				equal(t, "recipients that were sent to", b.Counts[email.Sent], 7)
 				equal(t, "recipients that have expired", b.Counts[email.Failed], 113)
 			})
 		})
 	}
+}
+
+// expiredBatch accepts a batch that expires in ten minutes, and returns it a minute after that.
+func expiredBatch(t *testing.T, s *emails.Service, d email.BatchDraft) emails.BatchState {
+	t.Helper()
+	d.ExpiresAt = time.Now().Add(10 * time.Minute)
+	b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(11 * time.Minute)
+	if b, err = s.GetBatch(t.Context(), tenant, b.ID); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // A message of a batch that is claimed for the first time after it has expired.
@@ -132,17 +139,7 @@ func TestAMessageOfABatchThatWaitsForRoomEndsWhenItExpires(t *testing.T) {
 		s, stop := r.start(t, "one")
 		defer stop()
 		sendMany(t, s, 2) // the second finds out that there is no room
-		d := batchOf(3)
-		d.ExpiresAt = time.Now().Add(10 * time.Minute)
-		b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(11 * time.Minute)
-		b, err = s.GetBatch(t.Context(), tenant, b.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := expiredBatch(t, s, batchOf(3))
 		equal(t, "recipients that have expired", b.Counts[email.Failed], 3)
 	})
 }

@@ -279,12 +279,12 @@ func (b *budget) settle(got taken, n int, date time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if got.of == nil {
-		news := !b.full.Equal(got.until)
+		another := !b.full.Equal(got.until) // window
 		b.full, b.spare = got.until, got.free
 		if !date.After(b.kept.Date) {
 			b.kept = kept{} // there was not enough for it
 		}
-		if news && b.spare == 0 && !got.keeps && b.used != nil {
+		if another && b.spare == 0 && !got.keeps && b.used != nil {
 			b.used(got.until)
 		}
 		return

@@ -57,7 +57,7 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	return n, n.Event != "", nil
 }
 
-// event returns what happened, "" if it is nothing that is told, and why.
+// event returns what happened, "" if it is nothing that is reported, and why.
 func (h happening) event() (email.Event, email.Cause) {
 	switch {
 	case h.Type == "Bounce" && slices.Contains(notTried, h.SubKind):

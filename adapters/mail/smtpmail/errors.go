@@ -58,7 +58,7 @@ func (m *Mailer) failure(ctx context.Context, at step, msg email.Message, err er
 // enhanced matches an enhanced status code (RFC 3463) at the beginning of an answer.
 var enhanced = regexp.MustCompile(`^([245])\.\d{1,3}\.\d{1,3}\b`)
 
-// names returns the recipients whom the server has refused as the core is told of them.
+// names returns the recipients whom the server has refused, as the core takes them.
 func (m *Mailer) names(msg email.Message, refused *refusedNames) (all email.RefusedRecipients) {
 	for _, r := range refused.all {
 		code, said := m.said(msg, r.answer)
