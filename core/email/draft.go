@@ -356,8 +356,11 @@ func (m Message) Lines() []string {
 // redacted replaces a text that may identify a person.
 const redacted = "[…]"
 
+// addressed is whatever looks like an address. A server may spell one in another way than the message does.
+const addressed = `("[^"]*"|[^\s<>()\[\],;:"']+)@(\[[^\]]*\]|[^\s<>()\[\],;:"']+)`
+
 // Redact removes from text, which a provider or a server wrote about the message, its subject and
-// everything that identifies its sender and recipients: the addresses, their local parts, which
+// everything that identifies its sender and recipients: all addresses, their local parts, which
 // servers like to repeat alone, and the names, word by word.
 func (m Message) Redact(text string) string {
 	who := []string{m.Subject}
@@ -366,12 +369,10 @@ func (m Message) Redact(text string) string {
 		who = append(append(who, a.Email, local, a.Name), strings.Fields(a.Name)...)
 	}
 	who = slices.DeleteFunc(who, func(one string) bool { return len(one) < 3 })
-	if len(who) == 0 {
-		return text
-	}
 	slices.SortFunc(who, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // longest first
 	for i, one := range who {
 		who[i] = regexp.QuoteMeta(one)
 	}
+	who = append([]string{addressed}, who...)
 	return regexp.MustCompile("(?i)"+strings.Join(who, "|")).ReplaceAllString(text, redacted)
 }

@@ -47,7 +47,9 @@ func TestBlankingWhoAMessageIsTo(t *testing.T) {
 		"550 5.1.1 <ADA.L@example.com> unknown":       "550 5.1.1 <[…]> unknown",
 		"550 no mailbox ada.l here":                   "550 no mailbox […] here",
 		"552 the mailbox of LOVELACE, Ada is full":    "552 the mailbox of […], […] is full",
-		`554 spam: "your order" from shop (x@a.test)`: `554 spam: "[…]" from […] (x@a.test)`,
+		`554 spam: "your order" from shop (x@a.test)`: `554 spam: "[…]" from […] ([…])`,
+		"550 al@xn--bcher-kva.example: unknown":       "550 […]: unknown", // sent to al@bücher.example
+		`550 <"a l"@example.com>; al@[192.0.2.1]`:     `550 <[…]>; […]`,
 	} {
 		if got := m.Redact(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
