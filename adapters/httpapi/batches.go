@@ -52,6 +52,17 @@ func (s *Server) cancelBatch(r *request, _ struct{}, _ idempotency.Key) (any, er
 	return batchView(b), err
 }
 
+// rescheduleBatch is idempotent by itself: see cancelBatch.
+func (s *Server) rescheduleBatch(r *request, in api.RescheduleRequest, _ idempotency.Key) (any, error) {
+	at, err := newTime(in)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.Emails.RescheduleBatch(r.ctx, r.caller.Tenant, r.id, at)
+	r.logAction("batch.reschedule", "batch", err)
+	return batchView(b), err
+}
+
 func batchView(b emails.BatchState) api.Batch {
 	counts := make(map[string]int, len(b.Counts))
 	for status, n := range b.Counts {

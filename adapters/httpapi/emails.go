@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -150,12 +151,21 @@ func (s *Server) retryEmail(r *request, _ struct{}, _ idempotency.Key) (any, err
 
 // rescheduleEmail is idempotent by itself: see retryEmail.
 func (s *Server) rescheduleEmail(r *request, in api.RescheduleRequest, _ idempotency.Key) (any, error) {
-	if in.SendAt.IsZero() {
-		return nil, fault.InvalidParam("sendAt", "send_at_missing", "sendAt is missing: the time to which the email is moved")
+	at, err := newTime(in)
+	if err != nil {
+		return nil, err
 	}
-	m, err := s.Emails.Reschedule(r.ctx, r.caller.Tenant, r.id, in.SendAt)
+	m, err := s.Emails.Reschedule(r.ctx, r.caller.Tenant, r.id, at)
 	r.logAction("email.reschedule", "email", err)
 	return messageView(m), err
+}
+
+// newTime returns the time to which a request moves mail. Invalid: it has none.
+func newTime(in api.RescheduleRequest) (time.Time, error) {
+	if in.SendAt.IsZero() {
+		return time.Time{}, fault.InvalidParam("sendAt", "send_at_missing", "sendAt is missing: the time to which the email is moved")
+	}
+	return in.SendAt, nil
 }
 
 // retryEmails is idempotent by itself: see emails.Service.RetryAll.

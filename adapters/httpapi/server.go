@@ -131,6 +131,7 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodPost, "/api/emails/batch", "emails:write", mailLimit, withBody(s.sendBatch))
 	s.handle(fiber.MethodGet, "/api/emails/batch/:id", "emails:read", jsonLimit, s.getBatch)
 	s.handle(fiber.MethodPost, "/api/emails/batch/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelBatch))
+	s.handle(fiber.MethodPost, "/api/emails/batch/:id/reschedule", "emails:write", jsonLimit, withBody(s.rescheduleBatch))
 	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
 	s.handle(fiber.MethodGet, "/api/emails/:id/content", scopeContent, jsonLimit, s.getContent, "personalization")
 	s.handle(fiber.MethodGet, "/api/emails/:id/attachments/:number", scopeContent, jsonLimit, s.getAttachment)

@@ -249,6 +249,42 @@ func (s *Service) CancelBatch(ctx context.Context, tenant, id string) (BatchStat
 	return s.GetBatch(ctx, tenant, id)
 }
 
+// RescheduleBatch moves the messages of a batch that wait to another time, each as Reschedule does; one that is
+// past means now. What is being sent, or does not wait any more, stays as it is. The batch shows the time once all
+// of them are moved.
+//
+// NotFound; Conflict with code unexpected_state: none of them waits; Invalid: as for Reschedule; Unavailable, also
+// while it is held, and UnknownOutcome: some may be moved, repeat it.
+func (s *Service) RescheduleBatch(ctx context.Context, tenant, id string, at time.Time) (BatchState, error) {
+	b, err := s.batches.Get(ctx, tenant, id)
+	switch {
+	case err != nil:
+		return BatchState{}, err
+	case b.record.Held:
+		return BatchState{}, errHeld
+	}
+	at = latest(at, s.Clock.Now())
+	moved := 0
+	err = s.messages.Walk(ctx, tenant, ports.Filter{Customer: id, Status: string(email.Queued)}, nil, func(st stored) error {
+		_, err := s.Reschedule(ctx, tenant, st.message.ID, at)
+		if fault.Is(err, fault.Conflict) { // it is being sent, split or erased
+			return nil
+		}
+		moved++
+		return err
+	})
+	if err == nil && moved == 0 {
+		err = fault.New(fault.Conflict, errState.Code, "no email of this batch waits")
+	}
+	if err == nil {
+		err = s.batches.Update(ctx, &b, func(b *batch) error { b.SendAt = at; return nil })
+	}
+	if err != nil {
+		return BatchState{}, err
+	}
+	return s.GetBatch(ctx, tenant, id)
+}
+
 func (s *Service) newBatchID(key idempotency.Key) string {
 	if key.Empty() {
 		return s.IDs.New("bat")

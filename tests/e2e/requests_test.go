@@ -36,11 +36,13 @@ func TestTheDocumentNamesThePostsThatTakeAKey(t *testing.T) {
 		}
 	}
 	withTemplate(t, g)
-	batch := func(t *testing.T) string {
-		t.Helper()
-		a := g.Do(t, "POST", "/api/emails/batch", batchOf(1, object{"sendAt": time.Now().Add(time.Hour)}))
-		a.HasStatus(t, 202)
-		return "/api/emails/batch/" + a.Text("id") + "/cancel"
+	batch := func(operation string) func(*testing.T) string {
+		return func(t *testing.T) string {
+			t.Helper()
+			a := g.Do(t, "POST", "/api/emails/batch", batchOf(1, object{"sendAt": time.Now().Add(time.Hour)}))
+			a.HasStatus(t, 202)
+			return "/api/emails/batch/" + a.Text("id") + "/" + operation
+		}
 	}
 	at := func(path string) func(*testing.T) string { return func(*testing.T) string { return path } }
 	server := object{"confirm": false, "confirmation": "server"}
@@ -61,7 +63,8 @@ func TestTheDocumentNamesThePostsThatTakeAKey(t *testing.T) {
 		"retryEmails":     {at("/api/emails/retry"), object{"status": "failed"}},
 		"rescheduleEmail": {email("reschedule"), object{"sendAt": time.Now().Add(2 * time.Hour)}},
 		"sendBatch":       {at("/api/emails/batch"), batchOf(1, nil)},
-		"cancelBatch":     {batch, nil},
+		"cancelBatch":     {batch("cancel"), nil},
+		"rescheduleBatch": {batch("reschedule"), object{"sendAt": time.Now().Add(2 * time.Hour)}},
 		"addSuppression":  {at("/api/suppressions"), object{"email": "eve@example.com"}},
 		"unsubscribe":     {at("/unsubscribe/of-nobody"), nil},
 		"createUser":      {at("/api/users"), object{"email": "ada@example.com"}},

@@ -1099,6 +1099,9 @@ type SendBatchJSONRequestBody = BatchEmailRequest
 // CancelBatchJSONRequestBody defines body for CancelBatch for application/json ContentType.
 type CancelBatchJSONRequestBody = EmptyRequest
 
+// RescheduleBatchJSONRequestBody defines body for RescheduleBatch for application/json ContentType.
+type RescheduleBatchJSONRequestBody = RescheduleRequest
+
 // RetryEmailsJSONRequestBody defines body for RetryEmails for application/json ContentType.
 type RetryEmailsJSONRequestBody = RetryRequest
 
