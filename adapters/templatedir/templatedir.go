@@ -36,11 +36,15 @@ const (
 // file matches the name of a file of a template, or of a partial.
 var file = regexp.MustCompile(`^(?:_([A-Za-z0-9-]+)|([A-Za-z0-9][A-Za-z0-9_-]*)\.(subject|html|text))\.hbs$`)
 
+// ignored matches the names of files that are in many directories: hidden ones, copies that an editor keeps, and
+// notes for people.
+var ignored = regexp.MustCompile(`^(?:\..*|#.*#|.*~|.*\.(?:bak|orig|swp)|(?i:(?:README|LICENSE)(?:\.md|\.txt)?))$`)
+
 // include matches {{> name}}, with the marks that strip blanks around it.
 var include = regexp.MustCompile(`\{\{~?>\s*([A-Za-z0-9-]+)\s*~?\}\}`)
 
-// Read reads all templates of a directory, by name. A file with a name that is none of a template
-// is an error, so that a mistyped name is found. With an error it returns the templates that have none.
+// Read reads all templates of a directory, by name. A file with a name that is none of a template, and not
+// ignored either, is an error, so that a mistyped name is found. With an error it returns the templates that have none.
 func Read(dir fs.FS) (map[string]template.Source, error) {
 	sources, mistakes, err := readAll(dir)
 	for _, m := range mistakes {
@@ -67,12 +71,12 @@ func readAll(dir fs.FS) (sources map[string]template.Source, mistakes []mistake,
 	partials, parts := make(map[string]string), make(map[string]map[template.Part]string)
 	var unread []error
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), ".") {
+		if ignored.MatchString(entry.Name()) {
 			continue
 		}
 		m := file.FindStringSubmatch(entry.Name())
 		if m == nil || entry.IsDir() {
-			mistakes = append(mistakes, mistake{entry.Name(), fmt.Errorf("%s: a template has files such as welcome.subject.hbs, welcome.html.hbs and welcome.text.hbs, and a partial _footer.hbs", entry.Name())})
+			mistakes = append(mistakes, mistake{entry.Name(), fmt.Errorf("%s: is not a file of a template; remove it, or name it as welcome.subject.hbs, welcome.html.hbs, welcome.text.hbs or, for a partial, _footer.hbs", entry.Name())})
 			continue
 		}
 		text, err := read(dir, entry.Name())

@@ -29,6 +29,7 @@ func TestRead(t *testing.T) {
 	got, err := templatedir.Read(files(map[string]string{
 		"welcome.subject.hbs": "Hello {{name}}\n", "welcome.html.hbs": "<p>{{name}}</p>{{> footer}}", "welcome.text.hbs": "{{name}}\n{{~> footer ~}}\n",
 		"_footer.hbs": "by {{> firm}}\n", "_firm.hbs": "{{firm}}\n", ".gitkeep": "",
+		"README": "Ask Ada.", "readme.md": "Ask Ada.", "welcome.html.hbs~": "<p>old", "#welcome.html.hbs#": "<p>new", "welcome.text.hbs.bak": "old",
 	}))
 	want := template.Source{Name: "welcome", Subject: "Hello {{name}}\n", HTML: "<p>{{name}}</p>by {{firm}}", Text: "{{name}}\nby {{firm}}\n"}
 	if err != nil || len(got) != 1 || got["welcome"] != want {
@@ -43,7 +44,8 @@ func TestReadRefuses(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		{"a file that is none of a template", map[string]string{"welcome.htm.hbs": "x"}, "welcome.htm.hbs: a template has files such as"},
+		{"a file that is none of a template", map[string]string{"welcome.htm.hbs": "x"}, "welcome.htm.hbs: is not a file of a template; remove it, or name it as welcome.subject.hbs"},
+		{"one that would be ignored if it were no template", map[string]string{"README.hbs": "x"}, "README.hbs: is not a file of a template"},
 		{"a partial without a file", map[string]string{"a.html.hbs": "{{> b}}"}, "a.html.hbs: there is no file _b.hbs"},
 		{"a partial within itself", map[string]string{"a.html.hbs": "{{> b}}", "_b.hbs": "{{> c}}", "_c.hbs": "{{> b}}"}, "stands within itself"},
 		{"a file that is too large", map[string]string{"a.html.hbs": strings.Repeat("x", 1<<20+1)}, "a.html.hbs: it has more than 1048576 bytes"},

@@ -236,8 +236,12 @@ func (b *budget) reserve(g *given, now time.Time, n int, date time.Time) taken {
 		had[per] = p
 		free := p.recipients + max(most-w.Used-keep, 0)
 		least, t.free = min(least, most), min(t.free, free)
-		if free < n && p.until.After(t.until) {
-			t.until = p.until
+		opens := p.until
+		if per == day {
+			opens = latest(opens, b.WarmUp.Begins)
+		}
+		if free < n && opens.After(t.until) {
+			t.until = opens
 		}
 		alone = alone && most > 0 && (w.Used+keep == 0 || free >= n)
 	}

@@ -1,10 +1,12 @@
 package emails_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -287,6 +289,29 @@ func TestAWarmUpGrowsFromDayToDay(t *testing.T) {
 			<-time.After(24*time.Hour - 30*time.Second)
 		}
 		equal(t, "recipients of the others", second.got(), 6*30-first.got())
+	})
+}
+
+func TestMailWaitsUntilAWarmUpBegins(t *testing.T) {
+	only := &metered{name: "only"}
+	begins := time.Date(2000, 1, 6, 0, 0, 0, 0, time.UTC) // five days after the virtual clock begins
+	rates := map[string]emails.Rate{"only": {Most: 20, Per: 24 * time.Hour, WarmUp: emails.WarmUp{Begins: begins, FirstDay: 4, Growth: 100}}}
+	withRates(t, rates, []ports.Mailer{only}, func(t *testing.T, r *rated) {
+		var log bytes.Buffer
+		o := r.options("one")
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		s, stop := run(t, o)
+		id := sendMany(t, s, 1)[0]
+		<-time.After(time.Minute)
+		got, err := s.Get(t.Context(), tenant, id)
+		if err != nil || !got.NextAttempt.Equal(begins) {
+			t.Errorf("the next attempt is at %s, want %s; %v", got.NextAttempt, begins, err)
+		}
+		<-time.After(time.Until(begins) + time.Minute)
+		equal(t, "sent", only.got(), 1)
+		stop()
+		equal(t, "lines about a rate that is used up", strings.Count(log.String(), "is used up"), 0)
+		equal(t, "lines about the warm-up", strings.Count(log.String(), "has not begun"), 1)
 	})
 }
 

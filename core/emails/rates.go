@@ -72,7 +72,11 @@ func (s *Service) newBudgets() map[string]*budget {
 			continue
 		}
 		all[name] = &budget{Rate: rate, provider: name, records: records, clock: s.Clock, left: map[time.Duration]part{}, used: func(until time.Time) {
-			s.Log.LogAttrs(context.Background(), slog.LevelInfo, "rate of a mail provider is used up", slog.String("provider", name), slog.Time("due", until))
+			text := "rate of a mail provider is used up"
+			if s.Clock.Now().Before(rate.WarmUp.Begins) {
+				text = "warm-up of a mail provider has not begun"
+			}
+			s.Log.LogAttrs(context.Background(), slog.LevelInfo, text, slog.String("provider", name), slog.Time("due", until))
 		}}
 	}
 	return all

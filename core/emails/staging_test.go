@@ -28,6 +28,7 @@ func TestASandboxCallsNoProvider(t *testing.T) {
 		synctest.Wait()
 		equal(t, "calls", r.first.tried()+r.second.tried(), 0)
 		equal(t, "status", r.get(t, m.ID).Status, email.Sent)
+		equal(t, "reference", r.get(t, m.ID).LastAttempt().Reference, "sandbox")
 	})
 }
 
