@@ -92,10 +92,11 @@ func (d Draft) Check() error {
 		return fault.InvalidParam("html", "body_too_large", "html and text take at most 1 MB together")
 	case d.Delivery != "" && d.Delivery != AtLeastOnce && d.Delivery != AtMostOnce:
 		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
-	case d.Category != "" && d.Category != Transactional && d.Category != Marketing:
-		return fault.InvalidParam("category", "invalid_category", "category must be transactional or marketing")
 	case !d.Keeping.known():
 		return fault.InvalidParam("content", "invalid_content", "content must be keep, until_sent or never")
+	}
+	if err := d.Category.check(); err != nil {
+		return err
 	}
 	if err := d.checkHeaders(); err != nil {
 		return err

@@ -33,8 +33,9 @@ type Parts struct {
 	Subject, HTML, Text   string
 	Headers               map[string]string // those that no other field is made from
 	Attachments           []Attachment
-	MessageID             string // without angle brackets, empty if the message has none
-	IdempotencyKey        string // of the header X-Idempotency-Key
+	MessageID             string   // without angle brackets, empty if the message has none
+	IdempotencyKey        string   // of the header X-Idempotency-Key
+	Category              Category // of the header X-Patchbay-Category, in lower case; empty if it has none
 	// Loss says what of the message the fields lack; it is empty if they lack nothing.
 	Loss string
 	// Forbidden is the name of a header that ForbiddenHeader refuses, if there is one.
@@ -111,7 +112,7 @@ func (d Draft) checkHandedOver() error {
 	case len(d.Attachments[0].Content) > MaxMIME:
 		return fault.InvalidParam("mime", "body_too_large", "a message takes at most 30 MB")
 	}
-	return nil
+	return d.Category.check()
 }
 
 // Composed returns the draft that a message of these parts would be of, for the recipients of d.

@@ -1,6 +1,10 @@
 package email
 
-import "slices"
+import (
+	"slices"
+
+	"patchbay/core/fault"
+)
 
 // Category says what a message is for, and so which suppressions stop it.
 type Category string
@@ -10,6 +14,14 @@ const (
 	Transactional Category = "transactional" // asked for or needed by the recipient: a receipt, a login code
 	Marketing     Category = "marketing"
 )
+
+// check returns Invalid unless c is one of the categories, or empty.
+func (c Category) check() error {
+	if c != "" && c != Transactional && c != Marketing {
+		return fault.InvalidParam("category", "invalid_category", "category must be transactional or marketing")
+	}
+	return nil
+}
 
 // CodeRecipientRejected is the code of an attempt at which the provider refused a recipient.
 const CodeRecipientRejected = "recipient_rejected"

@@ -42,7 +42,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 		return replayDespite(ctx, key, err, s.replay)
 	}
 	d, whole := parts.Addressed(h.Recipients)
-	d.Envelope = &email.Envelope{Sender: h.Sender}
+	d.Envelope, d.Category = &email.Envelope{Sender: h.Sender}, parts.Category
 	if whole {
 		d.Envelope.Apart = d.Composed(parts).NeedsOf()
 	}

@@ -170,7 +170,7 @@ const (
 // did not ask for them, so they are no reason to refuse it.
 func (s *Service) withUnsubscribe(m email.Message, f email.Features) email.Message {
 	sole, ok := m.SoleRecipient()
-	if m.Category != email.Marketing || !ok || !f.Headers {
+	if m.Category != email.Marketing || !ok || !f.Headers || m.Envelope != nil { // what was handed over stays as it is
 		return m
 	}
 	headers := make(map[string]string, len(m.Headers)+2)

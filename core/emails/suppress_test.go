@@ -14,6 +14,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/mail/mimeread"
 	"patchbay/adapters/mail/rfc5322"
 	"patchbay/core/email"
 	"patchbay/core/emails"
@@ -84,7 +85,7 @@ func inBureau(t *testing.T, first, second func(int) error, test func(t *testing.
 			Journal: b.journal, Mailers: []ports.Mailer{b.first, b.second}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
 			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
 			Events:       map[string]ports.MailReader{"first": telling{}, "second": telling{}},
-			ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: tenant, Suppressions: b.suppressed,
+			ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: tenant, Suppressions: b.suppressed, MIME: mimeread.Reader{},
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -10,6 +10,7 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/suppression"
 	"patchbay/core/user"
 )
 
@@ -75,6 +76,46 @@ func TestWhichMailCanBeUnsubscribedFromWithOneClick(t *testing.T) {
 			})
 		})
 	}
+}
+
+// It has no other way to say what it is for.
+func TestAHeaderSaysThatAMessageByHandoverIsMarketing(t *testing.T) {
+	for header, want := range map[string]struct {
+		category email.Category
+		status   email.Status
+	}{
+		"X-Patchbay-Category: Marketing":     {email.Marketing, email.Suppressed},
+		"x-patchbay-category: transactional": {email.Transactional, email.Sent},
+		"X-Campaign: marketing":              {email.Transactional, email.Sent},
+	} {
+		t.Run(header, func(t *testing.T) {
+			inBureau(t, nil, nil, func(t *testing.T, b *bureau) {
+				b.first.features.MIME = true
+				m, _, err := b.HandOver(t.Context(), tenant, handover(header, "", "Hello"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				equal(t, "category", m.Category, want.category)
+				got := b.first.last(t)
+				equal(t, "text, with our URL or without its header", string(got.MIME()), string(handover(header, "", "Hello").Raw))
+				equal(t, "headers beside it", len(got.Headers), len(m.Headers))
+				b.suppress(t, "ada", suppression.Unsubscribed)
+				m, _, err = b.HandOver(t.Context(), tenant, handover(header, "", "Hello again"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				equal(t, "to one who has unsubscribed", b.get(t, m.ID).Status, want.status)
+			})
+		})
+	}
+	t.Run("in another word it is refused", func(t *testing.T) {
+		inBureau(t, nil, nil, func(t *testing.T, b *bureau) {
+			_, _, err := b.HandOver(t.Context(), tenant, handover("X-Patchbay-Category: newsletter", "", "Hello"))
+			equal(t, "code", fault.From(err).Code, "invalid_category")
+		})
+	})
 }
 
 // Each attempt, at whichever provider, sends the same message.

@@ -132,8 +132,11 @@ func (r *reading) readField(name, value string) {
 
 // addHeader adds one of the caller's own headers.
 func (r *reading) addHeader(name, value string, again bool) {
-	if strings.EqualFold(name, "X-Idempotency-Key") {
+	switch strings.ToLower(name) {
+	case "x-idempotency-key":
 		r.IdempotencyKey = value
+	case "x-patchbay-category":
+		r.Category = email.Category(strings.ToLower(value))
 	}
 	if again {
 		r.lose("a header that is there twice")
