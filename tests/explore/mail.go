@@ -153,13 +153,20 @@ func (d *mail) over() {
 		switch {
 		case m.Status == email.Sent && copies == 0:
 			d.world.fail("a mail is shown as sent, and no provider has it")
-		case m.Status == email.Failed && copies > 0 && m.Delivery == email.AtMostOnce:
+		case m.Status == email.Failed && copies > 0:
 			d.world.fail("a mail is shown as failed, and a provider has it")
-		case m.Status == email.Sent, m.Status == email.Failed, m.Status == email.Unknown && m.Delivery == email.AtMostOnce:
+		case m.Status == email.Sent, m.Status == email.Failed, m.Status == email.Unknown && (m.Delivery == email.AtMostOnce || refusedLater(m)):
 		case !waits:
 			d.world.fail(fmt.Sprintf("a mail is %s, and nobody will ever send it", m.Status))
 		}
 	}
+}
+
+// refusedLater reports whether a message was refused for good after an attempt that may have sent it. It is not
+// tried again then, though it may go out more than once.
+func refusedLater(m email.Message) bool {
+	last := m.LastAttempt().Outcome
+	return m.HasOutcome(email.Ambiguous) && (last == email.RejectedMessage || last == email.RefusedHere)
 }
 
 // summary implements domain.
