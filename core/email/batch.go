@@ -78,8 +78,8 @@ func (d BatchDraft) copy(p Personalization) Draft {
 }
 
 // Check returns Invalid, with the name of the field in the API, unless every provider could accept
-// each of the copies. render returns what a copy with these data says, or nil if that is not known
-// here.
+// each of the copies. The error is about the first of them, and its message names others. render returns what a
+// copy with these data says, or nil if that is not known here.
 func (d BatchDraft) Check(render func(data json.RawMessage) (*template.Content, error)) error {
 	switch n := len(d.Personalizations); {
 	case d.TemplateID == "":
@@ -87,6 +87,7 @@ func (d BatchDraft) Check(render func(data json.RawMessage) (*template.Content, 
 	case n == 0 || n > MaxPersonalizations:
 		return fault.InvalidParam("personalizations", "invalid_personalizations", "a batch takes 1 to 10000 personalizations")
 	}
+	var wrong []*fault.Error
 	for _, p := range d.Personalizations {
 		content, err := render(p.TemplateData)
 		p.Content = content
@@ -94,15 +95,40 @@ func (d BatchDraft) Check(render func(data json.RawMessage) (*template.Content, 
 			err = d.copy(p).Check()
 		}
 		if err != nil {
-			return p.name(err)
+			wrong = append(wrong, p.name(err))
 		}
 	}
-	return nil
+	return together(wrong)
+}
+
+// maxNamed is how many wrong copies an error names beside the first one.
+const maxNamed = 20
+
+// together returns the first of the errors about copies, with the others in its message. What is wrong with the
+// whole batch is wrong with each of them, and is said once.
+func together(wrong []*fault.Error) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	first := wrong[0]
+	wrong = slices.DeleteFunc(wrong[1:], func(f *fault.Error) bool { return f.Param == first.Param || f.Param == "" })
+	if len(wrong) == 0 {
+		return first
+	}
+	names := make([]string, min(len(wrong), maxNamed))
+	for i := range names {
+		names[i] = wrong[i].Param + " (" + wrong[i].Code + ")"
+	}
+	first.Message += "; also wrong: " + strings.Join(names, ", ")
+	if more := len(wrong) - len(names); more > 0 {
+		first.Message += fmt.Sprintf(", and %d more", more)
+	}
+	return first
 }
 
 // name returns an error about the draft of the copy as one about the batch: what only the copy has is
 // named with its place.
-func (p Personalization) name(err error) error {
+func (p Personalization) name(err error) *fault.Error {
 	f := *fault.From(err)
 	path, ofData := strings.CutPrefix(f.Param, "templateData")
 	if p.Content != nil && (f.Param == "subject" || f.Param == "html") {

@@ -139,3 +139,37 @@ func TestWhatMergesPersonalizations(t *testing.T) {
 		})
 	}
 }
+
+func TestABatchNamesAllCopiesThatAreWrong(t *testing.T) {
+	t.Parallel()
+	of := func(addresses ...string) email.BatchDraft {
+		d := email.BatchDraft{TemplateID: "welcome"}
+		for _, a := range addresses {
+			d.Personalizations = append(d.Personalizations, personalizations([]string{a})...)
+		}
+		for i := range d.Personalizations {
+			d.Personalizations[i].Index = i
+		}
+		return d
+	}
+	shared := of("ada@example.com", "bob@example.com")
+	shared.Tags = []string{""}
+	tests := map[string]struct {
+		draft       email.BatchDraft
+		param, also string
+	}{
+		"one":                         {of("ada@example.com", "bob"), "personalizations[1].to[0]", ""},
+		"three":                       {of("ada", "bob@example.com", "eve", "joe"), "personalizations[0].to[0]", "; also wrong: personalizations[2].to[0] (invalid_address), personalizations[3].to[0] (invalid_address)"},
+		"more than are named":         {of(slices.Repeat([]string{"ada"}, 24)...), "personalizations[0].to[0]", ", and 3 more"},
+		"what is wrong with them all": {shared, "tags[0]", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fault.From(tt.draft.Check(subject))
+			if f.Param != tt.param || !strings.HasSuffix(f.Message, tt.also) || tt.also == "" && strings.Contains(f.Message, "also") {
+				t.Errorf("Check = %v, want it at %s, with %q in the end", f, tt.param, tt.also)
+			}
+		})
+	}
+}
