@@ -52,7 +52,7 @@ func Body(e Event) []byte {
 // more added to its data.
 func EventOf(l mailbox.Message, name string, recipients []string, at time.Time, more ...Event) Event {
 	data := Event{
-		"email_id": l.Reference, "from": "shop@example.com", "to": recipients, "subject": "Order 17",
+		"email_id": l.Reference, "from": l.Header("From"), "to": recipients, "subject": l.Header("Subject"),
 		"created_at": at.UTC().Format(time.RFC3339Nano), "tags": l.Variables,
 	}
 	for _, m := range more {
