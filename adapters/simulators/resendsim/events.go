@@ -21,6 +21,13 @@ func NewSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
 }
 
+// IsSecret reports whether a text is a signing secret.
+func IsSecret(text string) bool {
+	encoded, ok := strings.CutPrefix(text, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return ok && err == nil && len(key) > 0
+}
+
 // Sign returns the headers of a delivery with this id, signed at the given time. It has a signature by
 // each of the secrets, as during a rotation.
 func Sign(id string, body []byte, at time.Time, secrets ...string) map[string]string {
