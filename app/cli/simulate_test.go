@@ -1,8 +1,11 @@
 package cli_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+
+	"patchbay/app/cli"
 )
 
 func TestWhatASimulatorCannotSendEventsWith(t *testing.T) {
@@ -16,9 +19,12 @@ func TestWhatASimulatorCannotSendEventsWith(t *testing.T) {
 		{"resend --webhooks " + url + " --webhook-secret whsec_=", "it must be whsec_ and base64"},
 		{"ses --webhooks " + url, "unknown flag: --webhooks"},
 	} {
-		args := append([]string{"simulate"}, strings.Fields(c.args)...)
-		if got := run(t, nil, args...); got.code != 1 || !strings.Contains(got.stderr, c.says) || got.stdout != "" {
-			t.Errorf("%s: got %+v, want exit code 1, %q and nothing printed", c.args, got, c.says)
+		var stdout, stderr strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // what starts in spite of it ends at once
+		code := cli.Main(ctx, append([]string{"simulate"}, strings.Fields(c.args)...), nil, &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), c.says) || stdout.String() != "" {
+			t.Errorf("%s: got %d, %q, %q, want 1, %q and nothing printed", c.args, code, stderr.String(), stdout.String(), c.says)
 		}
 	}
 }
