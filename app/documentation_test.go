@@ -232,8 +232,8 @@ func amountOf(c money.Currency) string {
 func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 	t.Parallel()
 	text := page(t, manual)
-	_, refusal := (&mockpay.Settings{Fault: "none"}).Check()
-	faults := strings.Split(strings.TrimPrefix(refusal, "is not one of "), ", ")
+	refusal := (&mockpay.Settings{Fault: "none"}).Check().String()
+	faults := strings.Split(strings.TrimPrefix(refusal, "fault: is not one of "), ", ")
 	if len(faults) < 2 {
 		t.Fatalf("refusal = %q, want the list of faults in it", refusal)
 	}

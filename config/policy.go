@@ -182,7 +182,9 @@ func (s *source) checkPolicy(path string, p Policy) {
 	s.require(p.Rate.Then == standardRate.Then || p.Rate.Then == ThenWait, join(path, "rate.then"), "must be next or wait")
 	number("rate.warm_up.first_day", p.Rate.WarmUp.FirstDay, 0, 1_000_000_000)
 	number("rate.warm_up.growth", p.Rate.WarmUp.Growth, 0, 1000)
-	s.require((p.Rate.WarmUp.Begins == "") == (p.Rate.WarmUp.FirstDay == 0), join(path, "rate.warm_up"), "needs both begins and first_day")
+	both := (p.Rate.WarmUp.Begins == "") == (p.Rate.WarmUp.FirstDay == 0)
+	unread := s.unread[join(path, "rate.warm_up.begins")] || s.unread[join(path, "rate.warm_up.first_day")]
+	s.require(both || unread, join(path, "rate.warm_up"), "needs both begins and first_day")
 }
 
 // reserved reports names that no provider may have, because policies have them.
