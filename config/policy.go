@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -84,6 +85,29 @@ func layers(p Provider) (standard Policy, names []string) {
 		return StandardStoragePolicy(), []string{string(p.Type.Sort), p.Name}
 	}
 	return StandardPolicy(), []string{defaultPolicy, string(p.Type.Sort), p.Name}
+}
+
+// Changes returns what a provider's policy says beside the default one, such as "timeout 5s".
+func (p Provider) Changes() []string {
+	if !bounded(p) {
+		return nil
+	}
+	standard, _ := layers(p)
+	return changes("", reflect.ValueOf(p.Policy), reflect.ValueOf(standard))
+}
+
+// changes returns the settings in which two structs of one type differ, by their keys.
+func changes(prefix string, written, standard reflect.Value) (all []string) {
+	for i := range written.NumField() {
+		value, key := written.Field(i), prefix+written.Type().Field(i).Tag.Get("config")
+		switch {
+		case value.Kind() == reflect.Struct:
+			all = append(all, changes(key+".", value, standard.Field(i))...)
+		case !value.Equal(standard.Field(i)):
+			all = append(all, fmt.Sprintf("%s %v", key, value))
+		}
+	}
+	return all
 }
 
 // bounded reports whether a provider has a policy.

@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -91,5 +93,60 @@ func TestCheckNamesEveryMistake(t *testing.T) {
 		case !strings.Contains(lines[i], want[i]):
 			t.Errorf("got %q, want %q", lines[i], want[i])
 		}
+	}
+}
+
+func TestCheckShowsWhatAnOperatorNeedsToSee(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	templates := t.TempDir()
+	for _, name := range []string{"welcome.subject.hbs", "welcome.html.hbs"} {
+		if err := os.WriteFile(filepath.Join(templates, name), []byte("Hello"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := r.write(t, "all.yaml", `
+server: {address: "127.0.0.1:80", admin_address: "127.0.0.1:81"}
+payments: {providers: [stripe, mock], allow_mixed: true}
+mail:
+  providers: [mailgun, sendgrid, relay]
+  from: Shop <shop@example.com>
+  smtp: {address: "127.0.0.1:2525"}
+  templates: {directory: `+templates+`}
+  redirect_to: staging@example.com
+  allowed_recipients: ["*@example.com"]
+  sandbox: true
+storage: {provider: postgres, standby: local}
+providers:
+  stripe: {type: stripe, secret_key: "${STRIPE}", webhook_secrets: ["${SIGNED}"]}
+  mailgun: {type: mailgun, domain: mg.example.com, api_key: "${MAILGUN}"}
+  sendgrid: {type: sendgrid, api_key: "${SENDGRID}", base_url: "https://sendgrid.example.com/${TOKEN}"}
+  relay: {type: smtp, host: smtp.example.com}
+  local: {type: sqlite, path: /var/lib/patchbay.db}
+  postgres: {type: postgres, host: db.example.com, database: shop}
+policies:
+  mail: {timeout: 5s}
+  storage: {bulkhead: 10}
+  mailgun: {attempts: 1, rate: {limit: 20000/d, then: wait, warm_up: {begins: 2026-12-01, first_day: 50}}}
+`)
+	got := run(t, []string{"STRIPE=sk_test_1", "SIGNED=whsec_1", "MAILGUN=key-hidden", "SENDGRID=SG.hidden", "TOKEN=hidden"}, "check", "--config", file)
+	want := `the configuration is right
+  API       127.0.0.1:80, keys not required
+  console   127.0.0.1:81
+  SMTP      127.0.0.1:2525, no TLS, keys not required
+  payments  stripe (stripe, test), then mock (mock, simulated)
+  mail      mailgun (mailgun, live) without webhooks, then sendgrid (sendgrid, live) without webhooks, then relay (smtp, live), from Shop <shop@example.com>
+  staging   mail.sandbox: no provider is called
+  staging   mail.redirect_to: all mail goes to staging@example.com
+  templates ` + templates + `, 1 template
+  policy    mailgun: timeout 5s, attempts 1, rate.limit 20000/d, rate.then wait, rate.warm_up.begins 2026-12-01, rate.warm_up.first_day 50
+  policy    sendgrid: timeout 5s
+  policy    relay: timeout 5s
+  storage   postgres (postgres): postgres db.example.com:5432/shop
+  policy    postgres: bulkhead 10
+  standby   local (sqlite): sqlite /var/lib/patchbay.db
+`
+	if got.code != 0 || got.stdout != want || got.stderr != "" {
+		t.Errorf("got %d, %q and\n%s\nwant 0, nothing and\n%s", got.code, got.stderr, got.stdout, want)
 	}
 }
