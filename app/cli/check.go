@@ -32,7 +32,9 @@ func check(load loader) *cobra.Command {
 
 // summary returns what an operator wants to see before a start: what it is about, and what the configuration says.
 func summary(c *config.Config, templates int) (lines [][2]string) {
-	add := func(about, format string, args ...any) { lines = append(lines, [2]string{about, fmt.Sprintf(format, args...)}) }
+	add := func(about, format string, args ...any) {
+		lines = append(lines, [2]string{about, fmt.Sprintf(format, args...)})
+	}
 	add("API", "%s, %s", c.Server.Address, keys(c.KeysRequired()))
 	add("console", "%s", c.Server.AdminAddress)
 	if in := c.Mail.SMTP; in.Address != "" {
