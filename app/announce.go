@@ -57,10 +57,14 @@ func announce(c *config.Config, log *slog.Logger) {
 func modes(c *config.Config, names []string) string {
 	all := make([]string, len(names))
 	for i, name := range names {
-		p := c.Provider[name]
-		all[i] = name + " (" + p.Type.Name + ", " + string(p.Mode()) + ")"
+		all[i] = Describe(c.Provider[name])
 	}
 	return strings.Join(all, ", ")
+}
+
+// Describe describes a provider as "stripe (stripe, test)".
+func Describe(p config.Provider) string {
+	return p.Name + " (" + p.Type.Name + ", " + string(p.Mode()) + ")"
 }
 
 // absolute returns the absolute form of path, or path itself if there is none.

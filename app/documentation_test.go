@@ -15,6 +15,11 @@ import (
 	"time"
 
 	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/resendsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/sessim"
 	"patchbay/app"
 	"patchbay/config"
 	"patchbay/config/setting"
@@ -227,8 +232,8 @@ func amountOf(c money.Currency) string {
 func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 	t.Parallel()
 	text := page(t, manual)
-	_, refusal := (&mockpay.Settings{Fault: "none"}).Check()
-	faults := strings.Split(strings.TrimPrefix(refusal, "is not one of "), ", ")
+	refusal := (&mockpay.Settings{Fault: "none"}).Check().String()
+	faults := strings.Split(strings.TrimPrefix(refusal, "fault: is not one of "), ", ")
 	if len(faults) < 2 {
 		t.Fatalf("refusal = %q, want the list of faults in it", refusal)
 	}
@@ -236,6 +241,14 @@ func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 	for _, fault := range faults {
 		if !strings.Contains(table, "\n| `"+fault+"` |") {
 			t.Errorf("%s does not explain the fault %s, want a row for it", manual, fault)
+		}
+	}
+	simulated := chapter(t, text, "### Simulated providers")
+	for _, sim := range []faultserver.ByName{new(sendgridsim.Sim), new(mailgunsim.Sim), new(resendsim.Sim), new(sessim.Sim)} {
+		for fault := range sim.FaultsByName() {
+			if !strings.Contains(simulated, "`"+fault+"`") {
+				t.Errorf("%s does not explain the fault %s of %T, want all faults", manual, fault, sim)
+			}
 		}
 	}
 	for _, scope := range apikeys.Scopes {

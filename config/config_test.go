@@ -38,11 +38,9 @@ type pool struct {
 }
 
 // Check wants a setting that the others do not need.
-func (a *acme) Check() (path, text string) {
-	if a.Text == "" {
-		return "text", "is required"
-	}
-	return "", ""
+func (a *acme) Check() (all setting.Mistakes) {
+	all.Require(a.Text != "", "text", "is required")
+	return all
 }
 
 // types are some of the catalogue, and acme.

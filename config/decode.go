@@ -36,7 +36,11 @@ func (s *source) decode(path string, written any, into reflect.Value) {
 		field, known := fields[key]
 		switch {
 		case !known:
-			s.mistake(at, "is not a setting%s", suggest(key, fields))
+			meant := meantBy(key, fields)
+			s.mistake(at, "is not a setting%s", suggestion(meant, fields))
+			if _, written := m[meant]; meant != "" && !written {
+				s.unread[join(path, meant)] = true // its value is in the wrong line, and not missing
+			}
 		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[setting.Secret]():
 			s.decode(at, value, field)
 		default:
@@ -209,15 +213,22 @@ func (s *source) referred(name string) (value, mistake string) {
 	return value, ""
 }
 
-// suggest names the setting that was probably meant, or lists all.
-func suggest(key string, fields map[string]reflect.Value) string {
-	names := slices.Sorted(maps.Keys(fields))
-	for _, name := range names {
+// meantBy returns the setting that was probably meant by a key that is none, "" if there is no such one.
+func meantBy(key string, fields map[string]reflect.Value) string {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if distance(key, name) <= 2 {
-			return fmt.Sprintf("; did you mean %s?", name)
+			return name
 		}
 	}
-	return "; there is " + strings.Join(names, ", ")
+	return ""
+}
+
+// suggestion names the setting that was probably meant, or lists all.
+func suggestion(meant string, fields map[string]reflect.Value) string {
+	if meant != "" {
+		return fmt.Sprintf("; did you mean %s?", meant)
+	}
+	return "; there is " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 }
 
 // distance returns the number of letters to insert, delete or replace (Levenshtein).

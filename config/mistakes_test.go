@@ -165,6 +165,27 @@ func TestMistakesInValuesAreReported(t *testing.T) {
 			"file:5: providers.a.pool.min: is not a setting; did you mean max?",
 		}},
 		{"a setting that is missing", "providers:\n  a:\n    type: acme\n", []string{"file:2: providers.a.text: is required"}},
+		{"a setting that is missing, beside others that cannot be read", "providers:\n  a:\n    type: acme\n    number: many\n    secrets: [plain]\n    pool: 3\n", []string{
+			"file:2: providers.a.text: is required",
+			`file:4: providers.a.number: "many" is not a whole number`,
+			"file:5: providers.a.secrets[0]: is a secret and must not be in the file; write ${NAME} or ${file:/path}",
+			"file:6: providers.a.pool: must be a mapping",
+		}},
+		{"a setting that cannot be read is not missing", "providers:\n  a:\n    type: acme\n    text: ${NONE}\n", []string{
+			"file:4: providers.a.text: the environment has no NONE",
+		}},
+		{"a setting under a wrong key is not missing", "providers:\n  a:\n    type: acme\n    txet: a\n", []string{
+			"file:4: providers.a.txet: is not a setting; did you mean text?",
+		}},
+		{"an empty setting beside a wrong key", "providers:\n  a:\n    type: acme\n    txet: a\n    text: ''\n", []string{
+			"file:4: providers.a.txet: is not a setting; did you mean text?",
+			"file:5: providers.a.text: is required",
+		}},
+		{"settings that depend on one that cannot be read", "providers:\n  a: {type: postgres, host: db, ssl: no, pool: {max: many, min: 2000}}\n  b: {type: postgres, host: db, ssl: false, port: x}\n", []string{
+			`file:2: providers.a.pool.max: "many" is not a whole number`,
+			`file:2: providers.a.ssl: "no" must be true or false`,
+			`file:3: providers.b.port: "x" is not a whole number`,
+		}},
 	} {
 		tt.check(t)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -84,6 +85,29 @@ func layers(p Provider) (standard Policy, names []string) {
 		return StandardStoragePolicy(), []string{string(p.Type.Sort), p.Name}
 	}
 	return StandardPolicy(), []string{defaultPolicy, string(p.Type.Sort), p.Name}
+}
+
+// Changes returns what a provider's policy says beside the default one, such as "timeout 5s".
+func (p Provider) Changes() []string {
+	if !bounded(p) {
+		return nil
+	}
+	standard, _ := layers(p)
+	return changes("", reflect.ValueOf(p.Policy), reflect.ValueOf(standard))
+}
+
+// changes returns the settings in which two structs of one type differ, by their keys.
+func changes(prefix string, written, standard reflect.Value) (all []string) {
+	for i := range written.NumField() {
+		value, key := written.Field(i), prefix+written.Type().Field(i).Tag.Get("config")
+		switch {
+		case value.Kind() == reflect.Struct:
+			all = append(all, changes(key+".", value, standard.Field(i))...)
+		case !value.Equal(standard.Field(i)):
+			all = append(all, fmt.Sprintf("%s %v", key, value))
+		}
+	}
+	return all
 }
 
 // bounded reports whether a provider has a policy.
@@ -182,7 +206,9 @@ func (s *source) checkPolicy(path string, p Policy) {
 	s.require(p.Rate.Then == standardRate.Then || p.Rate.Then == ThenWait, join(path, "rate.then"), "must be next or wait")
 	number("rate.warm_up.first_day", p.Rate.WarmUp.FirstDay, 0, 1_000_000_000)
 	number("rate.warm_up.growth", p.Rate.WarmUp.Growth, 0, 1000)
-	s.require((p.Rate.WarmUp.Begins == "") == (p.Rate.WarmUp.FirstDay == 0), join(path, "rate.warm_up"), "needs both begins and first_day")
+	both := (p.Rate.WarmUp.Begins == "") == (p.Rate.WarmUp.FirstDay == 0)
+	unread := s.unread[join(path, "rate.warm_up.begins")] || s.unread[join(path, "rate.warm_up.first_day")]
+	s.require(both || unread, join(path, "rate.warm_up"), "needs both begins and first_day")
 }
 
 // reserved reports names that no provider may have, because policies have them.

@@ -113,11 +113,11 @@ func (s *source) provider(name string, written any, types []setting.Described) (
 	p.Settings = p.Type.Settings()
 	settings := maps.Clone(m)
 	delete(settings, "type")
-	before := len(s.mistakes)
 	s.decode(path, settings, reflect.ValueOf(p.Settings).Elem())
-	if c, ok := p.Settings.(setting.Checks); ok && len(s.mistakes) == before {
-		if at, text := c.Check(); text != "" {
-			s.mistake(join(path, at), "%s", text)
+	if c, ok := p.Settings.(setting.Checks); ok {
+		for _, wrong := range c.Check() {
+			unread := slices.ContainsFunc(wrong.With, func(at string) bool { return s.unread[join(path, at)] })
+			s.require(unread, join(path, wrong.Path), "%s", wrong.Text)
 		}
 	}
 	return p, true

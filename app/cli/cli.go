@@ -110,30 +110,6 @@ func serve(load loader) *cobra.Command {
 	})
 }
 
-func check(load loader) *cobra.Command {
-	return load.command("check", "Read the configuration, and name every mistake in it", func(cmd *cobra.Command, c *config.Config, _ []string) error {
-		if err := app.CheckTemplates(c.Mail.Templates); err != nil {
-			return err
-		}
-		to := c.Mask.Writer(cmd.OutOrStdout())
-		fmt.Fprintln(to, "the configuration is right")
-		fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
-		fmt.Fprintf(to, "  console   %s\n", c.Server.AdminAddress)
-		fmt.Fprintf(to, "  payments  %s\n", describe(c, c.Payments.Providers))
-		fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
-		fmt.Fprintf(to, "  storage   %s: %s\n", describe(c, []string{c.Storage.Provider}), app.StorePlace(c))
-		return nil
-	})
-}
-
-func describe(c *config.Config, names []string) string {
-	out := make([]string, len(names))
-	for i, name := range names {
-		out[i] = fmt.Sprintf("%s (%s)", name, c.Provider[name].Type.Name)
-	}
-	return strings.Join(out, ", then ")
-}
-
 func version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,

@@ -182,7 +182,7 @@ func TestCheckReportsTheConfiguration(t *testing.T) {
 		file := r.write(t, "check.yaml", "server: {address: \"127.0.0.1:80\", admin_address: \"127.0.0.1:81\"}\n"+
 			"payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")
 		want := "the configuration is right\n  API       127.0.0.1:80, keys not required\n  console   127.0.0.1:81\n" +
-			"  payments  first (mock), then second (mock)\n  mail      catcher (catcher)\n  storage   local (sqlite): sqlite " + cwd + "/data/patchbay.db, which is not made yet\n"
+			"  payments  first (mock, simulated), then second (mock, simulated)\n  mail      catcher (catcher, simulated), from patchbay@localhost.localdomain\n  storage   local (sqlite): sqlite " + cwd + "/data/patchbay.db, which is not made yet\n"
 		if got := run(t, nil, "check", "--config", file); got.code != 0 || got.stdout != want || got.stderr != "" {
 			t.Errorf("got %+v, want exit code 0, stdout %q, empty stderr", got, want)
 		}

@@ -15,12 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/adapters/simulators/mailbox"
-	"patchbay/adapters/simulators/mailgunsim"
-	"patchbay/adapters/simulators/resendsim"
-	"patchbay/adapters/simulators/sendgridsim"
-	"patchbay/adapters/simulators/sessim"
-	"patchbay/adapters/simulators/stripesim"
+	"patchbay/adapters/simulators/notify"
 	"patchbay/core/guard"
 )
 
@@ -28,95 +25,117 @@ import (
 type simulation struct {
 	http.Handler
 	values [][2]string // name and value
-	// run runs in the background, and calls report with what its users must see. It may be nil.
-	run func(ctx context.Context, report func(line string))
+	// notify sends its events in the background. It is nil if they are sent nowhere.
+	notify func(ctx context.Context, refused notify.Refused)
+}
+
+// account is a simulated account: the provider's API, and the faults that people may ask for.
+type account interface {
+	http.Handler
+	faultserver.ByName
+}
+
+// routes serves an account, and the faults that befall what is asked of it.
+func routes(a account) *http.ServeMux {
+	faults, all := new(faultserver.Faults), http.NewServeMux()
+	all.Handle("/", faults.Before(a))
+	all.Handle("/simulator/faults", faultserver.Control{Faults: faults, Named: a.FaultsByName()})
+	return all
 }
 
 // mailing is a simulated mail provider, which shows what it has delivered.
-func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]string) simulation {
-	routes := http.NewServeMux()
-	routes.Handle("/", h)
-	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
-		all := []object{}
+func mailing(a account, messages func() []mailbox.Message, values ...[2]string) simulation {
+	all := routes(a)
+	all.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
+		list := []object{}
 		for _, m := range messages() {
-			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": append([]string{}, m.Tags...), "message": string(m.Raw)}
-			if m.Tracking != "" {
-				one["tracking"] = m.Tracking
-			}
-			if t := m.Template; t != nil {
-				one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
-			}
-			if m.RecipientVariables != nil {
-				one["recipientVariables"] = m.RecipientVariables
-			}
-			all = append(all, one)
+			list = append(list, shown(m))
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(object{"data": all}) // the client may have gone
+		_ = json.NewEncoder(w).Encode(object{"data": list}) // the client may have gone
 	})
-	return simulation{Handler: routes, values: values}
+	return simulation{Handler: all, values: values}
 }
 
 type object map[string]any
 
-func simulate() *cobra.Command {
-	return group("simulate", "Serve a simulated provider alone, for tests; nothing is kept",
-		simulateStripe(),
-		simulated("sendgrid", "Serve a simulated account at SendGrid", []string{"api_key"}, func(_ string, chosen chosen) simulation {
-			s := sendgridsim.New(sendgridsim.Options{Key: chosen.of("api_key")})
-			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
-		}),
-		simulated("mailgun", "Serve a simulated domain at Mailgun", []string{"domain", "api_key"}, func(_ string, chosen chosen) simulation {
-			s := mailgunsim.New(mailgunsim.Options{Domain: chosen.of("domain"), Key: chosen.of("api_key")})
-			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
-		}),
-		simulated("resend", "Serve a simulated account at Resend", []string{"api_key"}, func(_ string, chosen chosen) simulation {
-			s := resendsim.New(resendsim.Options{Key: chosen.of("api_key")})
-			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
-		}),
-		simulated("ses", "Serve a simulated account at Amazon SES", []string{"region", "access_key_id", "secret_access_key"}, func(_ string, chosen chosen) simulation {
-			s := sessim.New(sessim.Options{Region: chosen.of("region"), KeyID: chosen.of("access_key_id"), Secret: chosen.of("secret_access_key")})
-			return mailing(s, s.Messages, [2]string{"region", s.Region()}, [2]string{"access_key_id", s.KeyID()}, [2]string{"secret_access_key", s.Key()})
-		}),
-	)
+// shown is what a simulator shows of a message.
+func shown(m mailbox.Message) object {
+	one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": append([]string{}, m.Tags...), "message": string(m.Raw)}
+	if m.Tracking != "" {
+		one["tracking"] = m.Tracking
+	}
+	if t := m.Template; t != nil {
+		one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
+	}
+	if m.RecipientVariables != nil {
+		one["recipientVariables"] = m.RecipientVariables
+	}
+	return one
 }
 
-// chosen has the values of the flags that are named after a provider's settings.
-type chosen map[string]*string
+// simulated is the command for a provider.
+type simulated struct {
+	name, short string
+	// settings are those of the provider that can be chosen, so that a configuration for it can be written before
+	// it starts.
+	settings []string
+	// secret says what is wrong with a secret that is to sign its events. It is nil for a provider without events.
+	secret func(text string) error
+	open   func(base string, chosen chosen) simulation
+}
+
+// chosen is what the flags of a command say.
+type chosen struct {
+	settings map[string]*string // by name
+	url      string             // to which events are sent, "" if they are sent nowhere
+	secret   string             // that signs them, "" if the simulator chooses one
+}
 
 // of returns the value that was chosen for a setting, "" if the simulator chooses one.
-func (c chosen) of(setting string) string { return *c[setting] }
+func (c chosen) of(setting string) string { return *c.settings[setting] }
 
-func simulateStripe() *cobra.Command {
-	var webhooks, secret string
-	cmd := simulated("stripe", "Serve a simulated account at Stripe", []string{"account", "secret_key"}, func(base string, chosen chosen) simulation {
-		s := stripesim.New(stripesim.Options{
-			Account: chosen.of("account"), Key: chosen.of("secret_key"),
-			RefundTakes: 5 * time.Second, Approval: func(reference string) string { return base + stripesim.ApprovalPath + reference },
-		})
-		routes := http.NewServeMux()
-		routes.Handle("/", s)
-		routes.Handle(stripesim.ApprovalPath, s.ApprovalPages())
-		sim := simulation{Handler: routes, values: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
-		if webhooks != "" {
-			sim.run = func(ctx context.Context, report func(string)) {
-				s.NotifyEach(ctx, webhooks, secret, func(e stripesim.Event, status int, err error) {
-					report(fmt.Sprintf("%s %s is not accepted: %s; it is sent again", e.Type, e.ID, reason(status, err)))
-				})
+func (s simulated) command() *cobra.Command {
+	var address string
+	chosen := chosen{settings: map[string]*string{}}
+	cmd := &cobra.Command{
+		Use: s.name, Short: s.short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.check(chosen); err != nil {
+				return err
 			}
-		}
-		return sim
-	})
-	cmd.Flags().StringVar(&webhooks, "webhooks", "", "URL to which events are sent; none by default")
-	cmd.Flags().StringVar(&secret, "webhook-secret", "", "secret that signs the events")
-	cmd.MarkFlagsRequiredTogether("webhooks", "webhook-secret")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if u, err := url.Parse(webhooks); webhooks != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return fmt.Errorf("--webhooks %q: it must be a URL such as http://127.0.0.1:8080/api/webhooks/stripe", webhooks)
-		}
-		return nil
+			l, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", address)
+			if err != nil {
+				return err
+			}
+			base := baseURL(l.Addr().(*net.TCPAddr))
+			fmt.Fprintf(cmd.OutOrStdout(), "base_url %s\n", base)
+			return s.open(base, chosen).serve(cmd.Context(), l, cmd)
+		},
+	}
+	cmd.Flags().StringVar(&address, "address", "127.0.0.1:0", "address to listen on; with port 0, any free port")
+	for _, one := range s.settings {
+		chosen.settings[one] = cmd.Flags().String(strings.ReplaceAll(one, "_", "-"), "", "the "+one+"; printed if it is not given")
+	}
+	if s.secret != nil {
+		cmd.Flags().StringVar(&chosen.url, "webhooks", "", "URL to which events are sent; none by default")
+		cmd.Flags().StringVar(&chosen.secret, "webhook-secret", "", "secret that signs the events; any by default")
 	}
 	return cmd
+}
+
+// check refuses a URL that cannot be one, and a secret that cannot sign or has nothing to sign.
+func (s simulated) check(c chosen) error {
+	if u, err := url.Parse(c.url); c.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("--webhooks %q: it must be a URL such as http://127.0.0.1:8080/api/webhooks/%s", c.url, s.name)
+	}
+	if c.secret == "" {
+		return nil
+	}
+	if c.url == "" {
+		return errors.New("--webhook-secret signs events, which are sent with --webhooks alone")
+	}
+	return s.secret(c.secret)
 }
 
 // reason says why an event was not accepted.
@@ -125,30 +144,6 @@ func reason(status int, err error) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("status %d", status)
-}
-
-// simulated returns the command for a provider. settings are those of the provider that can be chosen, so that
-// a configuration for it can be written before it starts.
-func simulated(name, short string, settings []string, open func(base string, chosen chosen) simulation) *cobra.Command {
-	var address string
-	chosen := chosen{}
-	cmd := &cobra.Command{
-		Use: name, Short: short, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", address)
-			if err != nil {
-				return err
-			}
-			base := baseURL(l.Addr().(*net.TCPAddr))
-			fmt.Fprintf(cmd.OutOrStdout(), "base_url %s\n", base)
-			return open(base, chosen).serve(cmd.Context(), l, cmd)
-		},
-	}
-	cmd.Flags().StringVar(&address, "address", "127.0.0.1:0", "address to listen on; with port 0, any free port")
-	for _, one := range settings {
-		chosen[one] = cmd.Flags().String(strings.ReplaceAll(one, "_", "-"), "", "the "+one+"; printed if it is not given")
-	}
-	return cmd
 }
 
 // baseURL returns a URL at which a program on this machine reaches a listener.
@@ -166,8 +161,12 @@ func (s simulation) serve(ctx context.Context, l net.Listener, cmd *cobra.Comman
 		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", k[0], k[1])
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	if s.run != nil {
-		guard.Go(slog.Default(), "webhooks", func() { s.run(ctx, func(line string) { cmd.PrintErrln(line) }) })
+	if s.notify != nil {
+		guard.Go(slog.Default(), "webhooks", func() {
+			s.notify(ctx, func(e notify.Event, status int, err error) {
+				cmd.PrintErrln(fmt.Sprintf("%s %s is not accepted: %s; it is sent again", e.Type, e.ID, reason(status, err)))
+			})
+		})
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // requests that are under way are lost, as nothing is kept
 	defer stop()

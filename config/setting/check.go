@@ -16,6 +16,9 @@ func CheckSettings(settings any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("the func Settings returned %s, and must return a pointer to a struct", shown(settings))
 	}
+	if _, checks := settings.(Checks); !checks && v.MethodByName("Check").IsValid() { // it would never be called
+		return fmt.Errorf("the method Check of %T must be a func() setting.Mistakes", settings)
+	}
 	return checkFields(v.Elem().Type(), map[string]bool{"type": true}) // as in type: stripe
 }
 

@@ -33,6 +33,21 @@ func TestCheckSettingsAcceptsTheTypesThatCanBeDecoded(t *testing.T) {
 	}
 }
 
+// firstMistake has the method that Checks had before it returned all mistakes.
+type firstMistake struct {
+	F string `config:"f"`
+}
+
+func (*firstMistake) Check() (path, text string) { return "f", "is required" }
+
+// Otherwise it would never be called.
+func TestCheckSettingsRefusesACheckOfAnotherForm(t *testing.T) {
+	t.Parallel()
+	if err := setting.CheckSettings(&firstMistake{}); err == nil || !strings.Contains(err.Error(), "the method Check of *setting_test.firstMistake must be a func() setting.Mistakes") {
+		t.Errorf("CheckSettings = %v, want the method Check to be named", err)
+	}
+}
+
 func TestCheckSettingsNamesTheFieldThatCannotBeASetting(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -72,30 +72,21 @@ func StandardDatabase(scheme string, port int) *Database {
 }
 
 // Check reports settings with which no database can be opened.
-func (d *Database) Check() (path, text string) {
-	if text := d.readURL(); text != "" {
-		return "url", text
-	}
-	switch {
-	case d.Host == "":
-		return "host", "is required"
-	case d.Port < 1 || d.Port > 65535:
-		return "port", "must be 1 to 65535"
-	case d.Database == "":
-		return "database", "is required"
-	case !d.SSL && !d.AllowPlaintext && !Loopback(d.server()):
-		return "ssl", "may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe"
-	case (d.CertFile == "") != (d.KeyFile == ""):
-		return "cert_file", "and key_file belong together"
-	case d.Pool.Max < 2 || d.Pool.Max > 1000: // one connection holds the lock while another creates tables
-		return "pool.max", "must be 2 to 1000"
-	case d.Pool.Min < 0 || d.Pool.Min > d.Pool.Max:
-		return "pool.min", "must be 0 to pool.max"
-	}
+func (d *Database) Check() (all Mistakes) {
+	all.Add("url", d.readURL())
+	all.Require(d.Host != "", "host", "is required")
+	all.Require(d.Port >= 1 && d.Port <= 65535, "port", "must be 1 to 65535")
+	all.Require(d.Database != "", "database", "is required")
+	all.Require(d.SSL || d.AllowPlaintext || Loopback(d.server()), "ssl",
+		"may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe", "url", "host", "port", "allow_plaintext")
+	all.Require((d.CertFile == "") == (d.KeyFile == ""), "cert_file", "and key_file belong together", "key_file")
+	// One connection holds the lock while another creates tables.
+	all.Require(d.Pool.Max >= 2 && d.Pool.Max <= 1000, "pool.max", "must be 2 to 1000")
+	all.Require(d.Pool.Min >= 0 && d.Pool.Min <= d.Pool.Max, "pool.min", "must be 0 to pool.max", "pool.max")
 	if _, err := d.TLS(); err != nil {
-		return "ca_file", err.Error()
+		all.Add("ca_file", err.Error(), "ssl", "cert_file", "key_file")
 	}
-	return "", ""
+	return all
 }
 
 // readURL sets the single settings from the URL.

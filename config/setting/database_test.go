@@ -29,21 +29,21 @@ func TestADatabaseURLSetsTheSingleSettings(t *testing.T) {
 	} {
 		d := setting.StandardDatabase("postgres", 5432)
 		d.URL = setting.NewSecret(c.url)
-		path, text := d.Check()
+		wrong := d.Check().String()
 		if c.text != "" {
-			if path != "url" || !strings.HasPrefix(text, c.text) || strings.Contains(text, "cret") {
-				t.Errorf("%s: Check = %q, %q, want url and %q, without the password", name, path, text, c.text)
+			if !strings.HasPrefix(wrong, "url: "+c.text) || strings.Contains(wrong, "cret") || strings.Contains(wrong, "\n") {
+				t.Errorf("%s: Check = %q, want url and %q alone, without the password", name, wrong, c.text)
 			}
 			continue
 		}
-		if text != "" || d.Host != c.want.Host || d.Port != c.want.Port || d.Database != c.want.Database || d.Username != c.want.Username || d.Password.Reveal() != "s=cret" || !d.SSL {
-			t.Errorf("%s: Check = %q, %q, settings = %+v, want no mistake and %+v", name, path, text, d, c.want)
+		if wrong != "" || d.Host != c.want.Host || d.Port != c.want.Port || d.Database != c.want.Database || d.Username != c.want.Username || d.Password.Reveal() != "s=cret" || !d.SSL {
+			t.Errorf("%s: Check = %q, settings = %+v, want no mistake and %+v", name, wrong, d, c.want)
 		}
 	}
 	d := setting.StandardDatabase("postgres", 5432)
 	d.URL, d.Host = setting.NewSecret("postgres://db/shop"), "other"
-	if path, text := d.Check(); path != "url" || !strings.HasPrefix(text, "says what host") {
-		t.Errorf("URL and host: Check = %q, %q, want url and \"says what host\"", path, text)
+	if wrong := d.Check().String(); !strings.HasPrefix(wrong, "url: says what host") {
+		t.Errorf("URL and host: Check = %q, want url and \"says what host\"", wrong)
 	}
 }
 
@@ -68,9 +68,12 @@ func TestDatabaseCheckReportsWrongSettings(t *testing.T) {
 	} {
 		d := setting.StandardDatabase("postgres", 5432)
 		c.change(d)
-		path, text := d.Check()
-		if path != c.path || (c.text == "") != (text == "") || !strings.HasPrefix(text, c.text) {
-			t.Errorf("%s: Check = %q, %q, want %q, %q", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if wrong := d.Check().String(); (want == "") != (wrong == "") || !strings.HasPrefix(wrong, want) || strings.Contains(wrong, "\n") {
+			t.Errorf("%s: Check = %q, want %q alone", name, wrong, want)
 		}
 	}
 }

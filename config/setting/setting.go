@@ -56,10 +56,10 @@ type StoresTemplates interface {
 	TemplateIDs() map[string]string
 }
 
-// Checks is implemented by settings that may be wrong although each of them can be read.
-// text is what is wrong, and what to write instead; it is empty if nothing is. path is the
-// key it is wrong at.
-type Checks interface{ Check() (path, text string) }
+// Checks is implemented by settings that may be wrong although each of them can be read. Check
+// returns everything that is wrong. It is called although a setting could not be read, which then
+// has its default: what it says of such a setting, or of one with it, is not reported.
+type Checks interface{ Check() Mistakes }
 
 // Tests is implemented by settings that may be those of a test account. Where the credentials
 // do not tell, a simulator on this machine is one: see BaseURL.Local.

@@ -11,7 +11,8 @@ const (
 	provider = outbound + " adapters/provider config/setting"
 	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322 adapters/mail/labels adapters/mail/signed"
 
-	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
+	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox adapters/simulators/notify"
+	reporting  = " adapters/mail/testaddress"                                   // what a simulator of a mail provider reports by
 	templated  = " adapters/mail/rfc5322 adapters/handlebars adapters/htmltext" // what a simulator of a mail provider writes mail with
 )
 
@@ -61,10 +62,11 @@ var rules = []rule{
 	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
 	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
 	{"adapters/simulators/faultserver", "", ""},
-	{"adapters/simulators/mailbox", "", ""},
-	{"adapters/simulators/sendgridsim", simulators + templated, "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
-	{"adapters/simulators/mailgunsim", simulators + templated, ""},
-	{"adapters/simulators/resendsim", simulators + " adapters/mail/rfc5322", ""},
+	{"adapters/simulators/notify", "", ""},
+	{"adapters/simulators/mailbox", "adapters/simulators/notify", ""},
+	{"adapters/simulators/sendgridsim", simulators + templated + reporting, "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
+	{"adapters/simulators/mailgunsim", simulators + templated + reporting, ""},
+	{"adapters/simulators/resendsim", simulators + " adapters/mail/rfc5322" + reporting, ""},
 	{"adapters/simulators/sessim", simulators + " adapters/mail/rfc5322 adapters/handlebars", ""},
 	{"adapters/simulators/smtpsim", simulators, "github.com/emersion/go-smtp github.com/emersion/go-sasl github.com/xdg-go/scram"},
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
@@ -81,9 +83,10 @@ var rules = []rule{
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/labels", types, ""},
+	{"adapters/mail/testaddress", types, ""},
 	{"adapters/mail/signed", types + " adapters/provider", "github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mimeread", types + " ports adapters/mail/rfc5322", "github.com/emersion/go-message"},
-	{"adapters/mail/catchermail", mail + " core/guard", "github.com/failsafe-go/failsafe-go github.com/standard-webhooks/standard-webhooks/libraries/go"},
+	{"adapters/mail/catchermail", mail + " core/guard adapters/mail/testaddress", "github.com/failsafe-go/failsafe-go github.com/standard-webhooks/standard-webhooks/libraries/go"},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
 	{"adapters/mail/sesmail", mail, "github.com/aws/aws-sdk-go-v2/aws"},

@@ -185,8 +185,8 @@ func TestCheckSaysWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	g := gateway.New(t)
 	out, err := g.Command(t, append([]string{"check"}, g.Args...)...).Output()
-	if err != nil || !strings.Contains(string(out), "payments  mock (mock)") || strings.Contains(string(out), gateway.Secret) {
-		t.Errorf("got %v, want \"payments  mock (mock)\" in it, no %q in it:\n%s", err, gateway.Secret, out)
+	if err != nil || !strings.Contains(string(out), "payments  mock (mock, simulated)") || strings.Contains(string(out), gateway.Secret) {
+		t.Errorf("got %v, want \"payments  mock (mock, simulated)\" in it, no %q in it:\n%s", err, gateway.Secret, out)
 	}
 }
 

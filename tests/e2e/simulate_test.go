@@ -276,3 +276,52 @@ func TestWhatASimulatorPrintsCanBeChosen(t *testing.T) {
 		})
 	}
 }
+
+// So can what its events are verified by: an account at SendGrid shows a key that belongs to the secret.
+func TestASecretGivesASimulatorTheSameKeyEachTime(t *testing.T) {
+	t.Parallel()
+	for provider, c := range map[string]struct{ name, secret, value string }{
+		"stripe":   {"webhook_secret", "whsec_demo", "whsec_demo"},
+		"sendgrid": {"webhook_public_key", "demo", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEpQW+a4lV2R7gBw2EAkrFuxmmDXOLmwFE2jFSW/L6r92urUsXzufSPl3b8gfI29Vc2eYaiznjeEwzIgcWiCdGaQ=="},
+		"mailgun":  {"webhook_signing_key", "demo", "demo"},
+		"resend":   {"webhook_secret", "whsec_ZGVtbw==", "whsec_ZGVtbw=="},
+	} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			s := simulates(t, len(settings[provider]), provider, "--webhooks", "http://127.0.0.1:9/", "--webhook-secret", c.secret)
+			if got := s.known[c.name]; got != c.value {
+				t.Errorf("%s = %q, want %q", c.name, got, c.value)
+			}
+			s.end(t)
+		})
+	}
+}
+
+// TestAPaymentGoesOnWhereTheSimulatorIsAskedToRefuseIt checks a fault that is asked for beside a gateway.
+func TestAPaymentGoesOnWhereTheSimulatorIsAskedToRefuseIt(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, len(settings["stripe"])-1, "stripe")
+	g := gateway.Configured(t, `
+payments: {providers: [stripe, mock]}
+providers: {stripe: {type: stripe}, mock: {type: mock}}
+policies: {default: {attempts: 1}}
+`, "PATCHBAY_PROVIDERS__STRIPE__BASE_URL="+s.known["base_url"], "PATCHBAY_PROVIDERS__STRIPE__SECRET_KEY="+s.known["secret_key"])
+	g.Restart(t)
+	if _, waiting := s.faults(t, "POST", "fault=429&times=2"); waiting != `[{"fault":"429","times":2}]` {
+		t.Errorf("got %s waiting, want 429 twice", waiting)
+	}
+	pay := func(key, want string) {
+		t.Helper()
+		p := g.Do(t, "POST", "/api/payments", object{
+			"amount": 2000, "currency": "usd", "paymentMethods": object{"stripe": "pm_card_visa", "mock": "pm_card_visa"}, "confirm": true,
+		}, gateway.Key(key))
+		if got := attempts(p); p.Status != 201 || got != want {
+			t.Errorf("got %d %s, want 201, attempts %q", p.Status, p.Body, want)
+		}
+	}
+	pay("1", "stripe not_executed, mock succeeded")
+	if _, waiting := s.faults(t, "DELETE", ""); waiting != "[]" {
+		t.Errorf("got %s waiting, want none", waiting)
+	}
+	pay("2", "stripe succeeded")
+}

@@ -253,14 +253,10 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	switch {
-	case s.Path == "":
-		return "path", "must name a directory, such as data/mail"
-	case s.Keep < 1:
-		return "keep", "must be at least 1"
-	}
-	return "", ""
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.Path != "", "path", "must name a directory, such as data/mail")
+	all.Require(s.Keep >= 1, "keep", "must be at least 1")
+	return all
 }
 
 // Signing implements setting.Signs. The secret is one of this installation.

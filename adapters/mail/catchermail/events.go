@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"patchbay/adapters/mail/testaddress"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
@@ -15,35 +16,12 @@ import (
 // is reserved for tests (RFC 2606), so no provider can deliver to them.
 const TestDomain = "catcher.test"
 
-// told is what is reported about an address: one event.
-type told struct {
-	event        email.Event
-	code, reason string
-}
-
-// stories are the events that are reported about an address of TestDomain, in their order, by the local
-// part without what follows a plus sign.
-var stories = map[string][]told{
-	"delivered": {{event: email.EventDelivered}},
-	"deferred":  {{email.EventDeferred, "4.2.2", "452 4.2.2 The mailbox is full"}},
-	"bounced":   {{email.EventBounced, "5.1.1", "550 5.1.1 There is no such mailbox"}},
-	"rejected":  {{email.EventRejected, "", "The catcher does not deliver to this address"}},
-	"complained": {
-		{event: email.EventDelivered}, {event: email.EventComplained},
-	},
-	"unsubscribed": {{event: email.EventDelivered}, {event: email.EventUnsubscribed}},
-	"opened":       {{event: email.EventDelivered}, {event: email.EventOpened}},
-	"clicked":      {{event: email.EventDelivered}, {event: email.EventOpened}, {event: email.EventClicked}},
-}
-
-// storyOf returns the events to report about an address, none for most.
-func storyOf(address string) []told {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 || !strings.EqualFold(address[at+1:], TestDomain) {
+// outcomesOf returns the events to report about an address, none for most.
+func outcomesOf(address string) []testaddress.Outcome {
+	if !strings.EqualFold(address[strings.LastIndexByte(address, '@')+1:], TestDomain) {
 		return nil
 	}
-	local, _, _ := strings.Cut(strings.ToLower(address[:at]), "+")
-	return stories[local]
+	return testaddress.Of(address)
 }
 
 // happening is an event as the catcher sends it.
@@ -66,9 +44,9 @@ type happening struct {
 func (c *Catcher) happenings(m email.Message, reference string) (all []happening) {
 	marks := m.Variables()
 	for _, to := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		for _, one := range storyOf(to.Email) {
+		for _, one := range outcomesOf(to.Email) {
 			all = append(all, happening{
-				ID: c.Events.IDs.New("evt"), Event: one.event, At: c.Events.Clock.Now(), Recipient: to.Email, Code: one.code, Reason: one.reason, Reference: reference,
+				ID: c.Events.IDs.New("evt"), Event: one.Event, At: c.Events.Clock.Now(), Recipient: to.Email, Code: one.Code, Reason: one.Reply, Reference: reference,
 				Message: marks[email.IDVariable], Tenant: marks[email.TenantVariable], Attempt: marks[email.AttemptVariable],
 			})
 		}

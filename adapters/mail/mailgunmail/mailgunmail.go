@@ -210,21 +210,15 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	switch {
-	case s.Domain == "":
-		return "domain", "is required"
-	case strings.ContainsFunc(s.Domain, notInDomain):
-		return "domain", "must be a domain, such as mg.example.com"
-	case s.APIKey.Reveal() == "":
-		return "api_key", "is required"
-	}
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.Domain != "", "domain", "is required")
+	all.Require(!strings.ContainsFunc(s.Domain, notInDomain), "domain", "must be a domain, such as mg.example.com")
+	all.Require(s.APIKey.Reveal() != "", "api_key", "is required")
 	for name, there := range s.Templates {
-		if !templateName.MatchString(there) {
-			return "templates." + name, "must be the name of a template at Mailgun: letters, digits, and the signs .-_~"
-		}
+		all.Require(templateName.MatchString(there), "templates."+name, "must be the name of a template at Mailgun: letters, digits, and the signs .-_~")
 	}
-	return "base_url", s.BaseURL.Check()
+	all.Add("base_url", s.BaseURL.Check())
+	return all
 }
 
 // TemplateIDs implements setting.StoresTemplates. Mailgun's id of a template is its name.

@@ -21,9 +21,12 @@ func TestAMistakeInSettingsIsNamed(t *testing.T) {
 		"no key":            {mailgunmail.Settings{Domain: "mg.example.com", BaseURL: api}, "api_key", "is required"},
 		"no URL":            {mailgunmail.Settings{Domain: "d", APIKey: key, BaseURL: "api.example.com"}, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {
-		path, text := c.settings.Check()
-		if text != c.text || text != "" && path != c.path {
-			t.Errorf("%s: %s %s, want %s %s", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if got := c.settings.Check().String(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

@@ -24,9 +24,12 @@ func TestAMistakeInSettingsIsNamed(t *testing.T) {
 		"neither on nor off": {resendmail.Settings{APIKey: key, Tracking: "no", BaseURL: api}, "tracking", "must be on or off, as the account's domains do"},
 		"what is no address": {resendmail.Settings{APIKey: key, BaseURL: "api.example.com"}, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {
-		path, text := c.settings.Check()
-		if text != c.text || text != "" && path != c.path {
-			t.Errorf("%s: %s %s, want %s %s", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if got := c.settings.Check().String(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

@@ -136,19 +136,17 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	if s.APIKey.Reveal() == "" {
-		return "api_key", "is required"
-	}
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.APIKey.Reveal() != "", "api_key", "is required")
 	for i, secret := range s.WebhookSecrets {
-		if _, err := parseSecret(secret.Reveal()); err != nil {
-			return fmt.Sprintf("webhook_secrets[%d]", i), "must be the signing secret that Resend shows: whsec_ and base64"
-		}
+		_, err := parseSecret(secret.Reveal())
+		all.Require(err == nil, fmt.Sprintf("webhook_secrets[%d]", i), "must be the signing secret that Resend shows: whsec_ and base64")
 	}
 	if _, err := email.AccountTracking(s.Tracking); err != nil {
-		return "tracking", "must be on or off, as the account's domains do"
+		all.Add("tracking", "must be on or off, as the account's domains do")
 	}
-	return "base_url", s.BaseURL.Check()
+	all.Add("base_url", s.BaseURL.Check())
+	return all
 }
 
 // Test implements setting.Tests.

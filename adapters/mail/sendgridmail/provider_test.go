@@ -22,9 +22,12 @@ func TestAMistakeInSettingsIsNamed(t *testing.T) {
 		"an empty key":       {sendgridmail.Settings{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{""}}, "webhook_public_keys[0]", "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"},
 		"a query in the URL": {sendgridmail.Settings{APIKey: key, BaseURL: api + "?key=1"}, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {
-		path, text := c.settings.Check()
-		if text != c.text || text != "" && path != c.path {
-			t.Errorf("%s: %s %s, want %s %s", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if got := c.settings.Check().String(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

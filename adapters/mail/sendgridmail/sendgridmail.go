@@ -126,21 +126,17 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	if s.APIKey.Reveal() == "" {
-		return "api_key", "is required"
-	}
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.APIKey.Reveal() != "", "api_key", "is required")
 	for name, id := range s.Templates {
-		if !isTemplateID(id) {
-			return "templates." + name, "must be the id of a dynamic template, such as d-0a1b2c"
-		}
+		all.Require(isTemplateID(id), "templates."+name, "must be the id of a dynamic template, such as d-0a1b2c")
 	}
 	for i, key := range s.WebhookPublicKeys {
-		if _, err := parseKey(key); err != nil {
-			return fmt.Sprintf("webhook_public_keys[%d]", i), "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"
-		}
+		_, err := parseKey(key)
+		all.Require(err == nil, fmt.Sprintf("webhook_public_keys[%d]", i), "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256")
 	}
-	return "base_url", s.BaseURL.Check()
+	all.Add("base_url", s.BaseURL.Check())
+	return all
 }
 
 // TemplateIDs implements setting.StoresTemplates.

@@ -35,9 +35,12 @@ func TestAMistakeInSettingsIsNamed(t *testing.T) {
 	} {
 		s := right
 		c.change(&s)
-		path, text := s.Check()
-		if text != c.text || text != "" && path != c.path {
-			t.Errorf("%s: %s %s, want %s %s", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if got := s.Check().String(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

@@ -47,40 +47,28 @@ var (
 )
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	switch {
-	case !regionName.MatchString(s.Region):
-		return "region", "must be a region, such as eu-west-1"
-	case s.AccessKeyID == "":
-		return "access_key_id", "is required"
-	case s.SecretAccessKey.Reveal() == "":
-		return "secret_access_key", "is required"
-	case s.ConfigurationSet != "" && !setName.MatchString(s.ConfigurationSet):
-		return "configuration_set", "must be the name of a configuration set: letters, digits, _ and -"
-	case s.FromARN != "" && !identity.MatchString(s.FromARN):
-		return "from_arn", "must be the ARN of an identity, such as arn:aws:ses:eu-west-1:123456789012:identity/example.com"
-	}
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(regionName.MatchString(s.Region), "region", "must be a region, such as eu-west-1")
+	all.Require(s.AccessKeyID != "", "access_key_id", "is required")
+	all.Require(s.SecretAccessKey.Reveal() != "", "secret_access_key", "is required")
+	all.Require(s.ConfigurationSet == "" || setName.MatchString(s.ConfigurationSet), "configuration_set", "must be the name of a configuration set: letters, digits, _ and -")
+	all.Require(s.FromARN == "" || identity.MatchString(s.FromARN), "from_arn", "must be the ARN of an identity, such as arn:aws:ses:eu-west-1:123456789012:identity/example.com")
 	for name, there := range s.Templates {
-		if !setName.MatchString(there) {
-			return fmt.Sprintf("templates.%s", name), "must be the name of a template at SES: letters, digits, _ and -"
-		}
+		all.Require(setName.MatchString(there), "templates."+name, "must be the name of a template at SES: letters, digits, _ and -")
 	}
 	for i, arn := range s.WebhookTopics {
 		path := fmt.Sprintf("webhook_topics[%d]", i)
-		if strings.HasSuffix(arn, ".fifo") {
-			return path, "must be a standard topic: SES does not publish to a FIFO topic"
-		}
-		if _, ok := regionOf(arn); !ok {
-			return path, "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events"
-		}
+		all.Require(!strings.HasSuffix(arn, ".fifo"), path, "must be a standard topic: SES does not publish to a FIFO topic")
+		_, ok := regionOf(arn)
+		all.Require(ok, path, "must be the ARN of a topic of SNS, such as arn:aws:sns:eu-west-1:123456789012:ses-events")
 	}
 	if _, err := email.AccountTracking(s.Tracking); err != nil {
-		return "tracking", "must be on or off, as the configuration set does"
+		all.Add("tracking", "must be on or off, as the configuration set does")
 	}
-	if s.BaseURL == "" {
-		return "", ""
+	if s.BaseURL != "" {
+		all.Add("base_url", s.BaseURL.Check())
 	}
-	return "base_url", s.BaseURL.Check()
+	return all
 }
 
 // TemplateIDs implements setting.StoresTemplates. The id of a template at SES is its name.

@@ -49,9 +49,12 @@ func TestAMistakeInSettingsIsNamed(t *testing.T) {
 		s := smtpmail.Provider.Settings().(*smtpmail.Settings)
 		s.Host = "smtp.example.com"
 		c.change(s)
-		path, text := s.Check()
-		if text != c.text || text != "" && path != c.path {
-			t.Errorf("%s: got %q %q, want %q %q", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if got := s.Check().String(); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 		_, err := smtpmail.New(provider.Environment{Name: "smtp", Settings: s})
 		if refused := fault.Is(err, fault.Invalid); refused != (c.text != "") || err != nil && !refused {

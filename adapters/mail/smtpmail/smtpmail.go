@@ -60,34 +60,23 @@ const (
 )
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	switch {
-	case s.Host == "":
-		return "host", "is required"
-	case net.ParseIP(s.Host) == nil && strings.ContainsAny(s.Host, ":/@[] \t"):
-		return "host", "must be a host alone, such as smtp.example.com"
-	case s.Port < 1 || s.Port > 65535:
-		return "port", "must be 1 to 65535"
-	case s.Security != startTLS && s.Security != implicit && s.Security != plaintext:
-		return "security", "must be starttls, tls or none"
-	case s.Security == plaintext && !s.Test():
-		return "security", "may be none only for a server on this machine; write starttls or tls"
-	case (s.Username == "") != (s.Password.Reveal() == ""):
-		return "username", "and password belong together"
-	case s.Auth != auto && mechanism(s.Auth) == nil:
-		return "auth", "must be auto, " + names()
-	case strings.ContainsFunc(s.Hello, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "hello", "must be a host name, such as gateway.example.com"
-	case s.CAFile != "" && s.Security == plaintext:
-		return "ca_file", "has no meaning without TLS"
-	}
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.Host != "", "host", "is required")
+	all.Require(net.ParseIP(s.Host) != nil || !strings.ContainsAny(s.Host, ":/@[] \t"), "host", "must be a host alone, such as smtp.example.com")
+	all.Require(s.Port >= 1 && s.Port <= 65535, "port", "must be 1 to 65535")
+	all.Require(s.Security == startTLS || s.Security == implicit || s.Security == plaintext, "security", "must be starttls, tls or none")
+	all.Require(s.Security != plaintext || s.Test(), "security", "may be none only for a server on this machine; write starttls or tls", "host", "port")
+	all.Require((s.Username == "") == (s.Password.Reveal() == ""), "username", "and password belong together", "password")
+	all.Require(s.Auth == auto || mechanism(s.Auth) != nil, "auth", "must be auto, "+names())
+	all.Require(!strings.ContainsFunc(s.Hello, func(r rune) bool { return r <= ' ' || r > '~' }), "hello", "must be a host name, such as gateway.example.com")
+	all.Require(s.CAFile == "" || s.Security != plaintext, "ca_file", "has no meaning without TLS", "security")
 	if _, err := setting.Authorities(s.CAFile); err != nil {
-		return "ca_file", err.Error()
+		all.Add("ca_file", err.Error())
 	}
 	if _, err := email.AccountTracking(s.Tracking); err != nil {
-		return "tracking", "must be on or off, as the server does"
+		all.Add("tracking", "must be on or off, as the server does")
 	}
-	return "", ""
+	return all
 }
 
 // Test implements setting.Tests: a server on this machine is a simulator, or a catcher such as
@@ -118,8 +107,8 @@ const (
 // if the settings are not right.
 func New(e provider.Environment) (*Mailer, error) {
 	s := e.Settings.(*Settings)
-	if path, text := s.Check(); text != "" {
-		return nil, fault.New(fault.Invalid, "invalid_setting", "smtp: "+path+" "+text)
+	if wrong := s.Check(); wrong != nil {
+		return nil, fault.New(fault.Invalid, "invalid_setting", "smtp: "+wrong.String())
 	}
 	m := &Mailer{
 		name: e.Name, settings: *s, timeout: cmp.Or(e.Timeout, defaultTimeout),

@@ -213,11 +213,9 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	if s.Fault != "" && !slices.Contains(stripesim.Faults(), s.Fault) {
-		return "fault", "is not one of " + strings.Join(stripesim.Faults(), ", ")
-	}
-	return "", ""
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.Fault == "" || slices.Contains(stripesim.Faults(), s.Fault), "fault", "is not one of "+strings.Join(stripesim.Faults(), ", "))
+	return all
 }
 
 // Signing implements setting.Signs.

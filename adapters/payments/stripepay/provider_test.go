@@ -1,6 +1,7 @@
 package stripepay_test
 
 import (
+	"strings"
 	"testing"
 
 	"patchbay/adapters/payments/stripepay"
@@ -24,9 +25,12 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		"a secret key in place of a publishable": {stripepay.Settings{SecretKey: key, BaseURL: api, PublishableKey: "sk_live_1"}, "publishable_key", "must be one of the same mode as secret_key: pk_live_…"},
 		"plain http to somewhere else":           {stripepay.Settings{SecretKey: key, BaseURL: "http://api.example.com"}, "base_url", "must be an https URL, such as https://api.example.com"},
 	} {
-		path, text := c.settings.Check()
-		if text != c.text || text != "" && path != c.path {
-			t.Errorf("%s: %s %s, want %s %s", name, path, text, c.path, c.text)
+		want := ""
+		if c.text != "" {
+			want = c.path + ": " + c.text
+		}
+		if got := c.settings.Check().String(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }
@@ -62,9 +66,9 @@ func TestTheKeySaysTheModeOfTheAccount(t *testing.T) {
 	} {
 		for _, base := range []setting.BaseURL{stripepay.DefaultBaseURL, "http://127.0.0.1:12111"} {
 			s := stripepay.Settings{SecretKey: setting.NewSecret(key), BaseURL: base}
-			path, text := s.Check()
-			if refused := text != ""; refused != (mode == "") || refused && path != "secret_key" {
-				t.Errorf("key %q: Check = %q, %q, want a mistake of secret_key to be %t", key, path, text, mode == "")
+			wrong := s.Check().String()
+			if refused := wrong != ""; refused != (mode == "") || refused && !strings.HasPrefix(wrong, "secret_key: ") {
+				t.Errorf("key %q: Check = %q, want a mistake of secret_key to be %t", key, wrong, mode == "")
 			}
 			if got := s.Test(); got != (mode == "test") {
 				t.Errorf("key %q at %s: Test = %t, want %t", key, base, got, mode == "test")

@@ -148,18 +148,15 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	switch {
-	case s.SecretKey.Reveal() == "":
-		return "secret_key", "is required"
-	case keyMode(s.SecretKey.Reveal(), "sk", "rk") == "":
-		return "secret_key", "must be a secret key of Stripe: sk_live_…, sk_test_…, rk_live_… or rk_test_…, without blanks"
-	case s.PublishableKey != "" && keyMode(s.PublishableKey, "pk") != keyMode(s.SecretKey.Reveal(), "sk", "rk"):
-		return "publishable_key", "must be one of the same mode as secret_key: pk_" + keyMode(s.SecretKey.Reveal(), "sk", "rk") + "_…"
-	case s.Account != "" && !accountID.MatchString(s.Account):
-		return "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"
-	}
-	return "base_url", s.BaseURL.Check()
+func (s *Settings) Check() (all setting.Mistakes) {
+	mode := keyMode(s.SecretKey.Reveal(), "sk", "rk")
+	all.Require(s.SecretKey.Reveal() != "", "secret_key", "is required")
+	all.Require(mode != "", "secret_key", "must be a secret key of Stripe: sk_live_…, sk_test_…, rk_live_… or rk_test_…, without blanks")
+	all.Require(s.PublishableKey == "" || keyMode(s.PublishableKey, "pk") == mode, "publishable_key",
+		"must be one of the same mode as secret_key: pk_"+mode+"_…", "secret_key")
+	all.Require(s.Account == "" || accountID.MatchString(s.Account), "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C")
+	all.Add("base_url", s.BaseURL.Check())
+	return all
 }
 
 // Test implements setting.Tests. A key says the mode of its account, whatever the address.

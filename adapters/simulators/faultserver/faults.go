@@ -9,6 +9,7 @@ import (
 
 // Fault is a failure of a request.
 type Fault struct {
+	Name     string                                  // by which it was asked for, empty for most
 	Match    func(r *http.Request, body []byte) bool // nil: any request
 	After    bool                                    // the handler executes the request and its response is lost; otherwise it never sees the request
 	Mishap   Mishap                                  // what happens to the connection or the response
@@ -48,6 +49,22 @@ func Reset() Mishap {
 	return func(e exchange) {
 		if conn := e.hijack(); conn != nil {
 			reset(conn)
+		}
+	}
+}
+
+// Close ends the connection without a response.
+func Close() Mishap { return func(exchange) { panic(http.ErrAbortHandler) } }
+
+// Handled has another handler answer the request.
+func Handled(h http.Handler) Mishap { return func(e exchange) { h.ServeHTTP(e.w, e.r) } }
+
+// Garbled sends a response that cannot be read, and ends the connection.
+func Garbled() Mishap {
+	return func(e exchange) {
+		if conn := e.hijack(); conn != nil {
+			_, _ = conn.Write([]byte("HTTP/1.1 2"))
+			_ = conn.Close()
 		}
 	}
 }

@@ -25,6 +25,7 @@ type T interface {
 
 // Server serves a handler until its test ends.
 type Server struct {
+	faults  Faults
 	t       T
 	address string
 	handler http.Handler
@@ -33,9 +34,7 @@ type Server struct {
 	http     *http.Server // nil while connections are refused
 	listener net.Listener
 	conns    map[net.Conn]bool
-	faults   []Fault
 	requests []Request
-	healed   chan struct{} // closed by Heal, which releases requests that hang
 }
 
 // Request is a request that arrived completely.
@@ -54,7 +53,7 @@ func Start(t T, h http.Handler) *Server {
 	if err != nil {
 		t.Fatalf("faultserver: no port: %v", err)
 	}
-	s := &Server{t: t, address: address, handler: h, conns: make(map[net.Conn]bool), healed: make(chan struct{})}
+	s := &Server{t: t, address: address, handler: h, conns: make(map[net.Conn]bool)}
 	s.Resume()
 	t.Cleanup(func() {
 		s.Heal()
@@ -112,19 +111,11 @@ func (s *Server) Resume() {
 }
 
 // Inject applies each fault to the next request that it matches.
-func (s *Server) Inject(faults ...Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, faults...)
-}
+func (s *Server) Inject(faults ...Fault) { s.faults.Inject(faults...) }
 
 // Heal removes all faults, releases requests that hang, and resumes.
 func (s *Server) Heal() {
-	s.mu.Lock()
-	s.faults = nil
-	close(s.healed)
-	s.healed = make(chan struct{})
-	s.mu.Unlock()
+	s.faults.Heal()
 	if s.t.Context().Err() == nil {
 		s.Resume()
 	}
@@ -173,34 +164,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return // it did not arrive completely
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	fault, healed, applies := s.arrived(r, body)
-	if !applies {
-		s.handler.ServeHTTP(w, r)
-		return
-	}
-	e := exchange{w: w, r: r, healed: healed, refuse: s.Refuse}
-	if fault.After {
-		e.answer = &recorder{status: http.StatusOK, header: http.Header{}}
-		s.handler.ServeHTTP(e.answer, r)
-	}
-	fault.Mishap(e)
-}
-
-// arrived records a request and takes the fault that applies to it.
-func (s *Server) arrived(r *http.Request, body []byte) (fault Fault, healed <-chan struct{}, applies bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone(), Body: body, From: r.RemoteAddr,
 	})
-	for i, f := range s.faults {
-		if f.Match != nil && !f.Match(r, body) {
-			continue
-		}
-		if !f.Standing {
-			s.faults = slices.Delete(s.faults, i, i+1)
-		}
-		return f, s.healed, true
-	}
-	return Fault{}, nil, false
+	s.mu.Unlock()
+	s.faults.serve(w, r, body, s.handler, s.Refuse)
 }

@@ -4,10 +4,13 @@ package mailbox
 import (
 	"bytes"
 	"encoding/json"
+	"mime"
 	"net/mail"
 	"slices"
 	"sync"
 	"time"
+
+	"patchbay/adapters/simulators/notify"
 )
 
 // Message is a message that a provider has accepted.
@@ -34,10 +37,24 @@ type Template struct {
 	Variables json.RawMessage // a JSON object as the request gave it, nil if there is none
 }
 
+// Header returns the text of a header, "" if the message has none of this name or cannot be parsed.
+func (m Message) Header(name string) string {
+	parsed, err := mail.ReadMessage(bytes.NewReader(m.Raw))
+	if err != nil {
+		return ""
+	}
+	text, err := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get(name))
+	if err != nil {
+		return parsed.Header.Get(name)
+	}
+	return text
+}
+
 // Mailbox keeps the delivered messages.
 type Mailbox struct {
-	mu   sync.Mutex
-	mail []Message
+	mu      sync.Mutex
+	mail    []Message
+	changed chan struct{} // closed at the next message; nil if nobody waits for it
 }
 
 // Deliver stores a message. It returns an error if the message cannot be parsed.
@@ -49,7 +66,28 @@ func (m *Mailbox) Deliver(l Message) error {
 	defer m.mu.Unlock()
 	l.At = time.Now()
 	m.mail = append(m.mail, l)
+	if m.changed != nil {
+		close(m.changed)
+		m.changed = nil
+	}
 	return nil
+}
+
+// Reports returns a source of the events about the messages, the first one included. of returns those about
+// one message.
+func (m *Mailbox) Reports(of func(Message) []notify.Event) notify.Source {
+	seen := 0
+	return func() (further []notify.Event, changed <-chan struct{}) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for ; seen < len(m.mail); seen++ {
+			further = append(further, of(m.mail[seen])...)
+		}
+		if m.changed == nil {
+			m.changed = make(chan struct{})
+		}
+		return further, m.changed
+	}
 }
 
 // Messages returns all messages so far, oldest first.

@@ -86,3 +86,16 @@ func respond(status int, message string, header map[string]string) faultserver.M
 	}
 	return faultserver.Answer(status, all, errorBody(message))
 }
+
+// FaultsByName implements faultserver.ByName. Faults that are named after a code are refusals that the
+// gateway shows with this code.
+func (*Sim) FaultsByName() faultserver.Named {
+	return faultserver.Connection().With(faultserver.Named{
+		"401": {Mishap: Unauthorized()}, "429": {Mishap: RateLimited(time.Second)}, "503": {Mishap: ServiceUnavailable()},
+		"500_committed":      {Mishap: ServerError(), After: true},
+		"recipient_rejected": {Mishap: BadRecipient()},
+		"sender_rejected":    {Mishap: BadSender()},
+		"account_suspended":  {Mishap: Suspended()},
+		"quota_exceeded":     {Mishap: PaymentRequired()},
+	})
+}

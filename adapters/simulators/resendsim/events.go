@@ -21,6 +21,13 @@ func NewSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))
 }
 
+// IsSecret reports whether a text is a signing secret.
+func IsSecret(text string) bool {
+	encoded, ok := strings.CutPrefix(text, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return ok && err == nil && len(key) > 0
+}
+
 // Sign returns the headers of a delivery with this id, signed at the given time. It has a signature by
 // each of the secrets, as during a rotation.
 func Sign(id string, body []byte, at time.Time, secrets ...string) map[string]string {
@@ -52,7 +59,7 @@ func Body(e Event) []byte {
 // more added to its data.
 func EventOf(l mailbox.Message, name string, recipients []string, at time.Time, more ...Event) Event {
 	data := Event{
-		"email_id": l.Reference, "from": "shop@example.com", "to": recipients, "subject": "Order 17",
+		"email_id": l.Reference, "from": l.Header("From"), "to": recipients, "subject": l.Header("Subject"),
 		"created_at": at.UTC().Format(time.RFC3339Nano), "tags": l.Variables,
 	}
 	for _, m := range more {

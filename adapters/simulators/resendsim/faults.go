@@ -73,3 +73,16 @@ func says(status int, name, message string, header map[string]string) faultserve
 	maps.Copy(all, header)
 	return faultserver.Answer(status, all, string(body))
 }
+
+// FaultsByName implements faultserver.ByName. Faults that are named after a code are refusals that the
+// gateway shows with this code.
+func (*Sim) FaultsByName() faultserver.Named {
+	return faultserver.Connection().With(faultserver.Named{
+		"401": {Mishap: Unauthorized()}, "429": {Mishap: RateLimited(time.Second)}, "503": {Mishap: ServiceUnavailable()},
+		"500_committed":       {Mishap: ServerError(), After: true},
+		"recipient_rejected":  {Mishap: BadRecipient()},
+		"sender_not_verified": {Mishap: UnverifiedSender()},
+		"account_suspended":   {Mishap: Suspended()},
+		"quota_exceeded":      {Mishap: QuotaExceeded()},
+	})
+}

@@ -24,8 +24,12 @@ type Event map[string]any
 type Signer struct{ key *ecdsa.PrivateKey }
 
 // NewSigner generates a key.
-func NewSigner() *Signer {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func NewSigner() *Signer { return SignerOf(rand.Text() + rand.Text()) }
+
+// SignerOf derives a key from a secret, so that it is the same each time.
+func SignerOf(secret string) *Signer {
+	sum := sha256.Sum256([]byte(secret))
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), sum[:]) // nearly every number of this size is a key
 	if err != nil {
 		panic(err)
 	}

@@ -79,3 +79,16 @@ func Says(status int, name, message string) faultserver.Mishap {
 		"Content-Type": "application/json", "X-Amzn-Requestid": requestID(), "X-Amzn-Errortype": name,
 	}, string(body))
 }
+
+// FaultsByName implements faultserver.ByName. Faults that are named after a code are refusals that the
+// gateway shows with this code.
+func (*Sim) FaultsByName() faultserver.Named {
+	return faultserver.Connection().With(faultserver.Named{
+		"401": {Mishap: Unauthorized()}, "429": {Mishap: RateLimited()}, "503": {Mishap: ServiceUnavailable()},
+		"500_committed":       {Mishap: ServerError(), After: true},
+		"recipient_rejected":  {Mishap: BadRecipient()},
+		"sender_not_verified": {Mishap: UnverifiedSender("shop@example.com")},
+		"account_suspended":   {Mishap: Suspended()},
+		"quota_exceeded":      {Mishap: QuotaExceeded()},
+	})
+}

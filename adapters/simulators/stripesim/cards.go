@@ -131,11 +131,12 @@ func mishapOf(method string, a payment.Action) *mishap {
 	return mishaps[name]
 }
 
-// mishap returns what goes wrong with a request: for a create or a confirm by its own payment
-// method, otherwise by that of the intent.
+// mishap returns what goes wrong with a request: what was asked for; else for a create or a confirm by
+// its own payment method, otherwise by that of the intent.
 func (s *Sim) mishap(q *request, r *Record) *mishap {
-	var m *mishap
+	m, asked := q.ctx.Value(befallen{}).(*mishap)
 	switch {
+	case asked:
 	case q.action == payment.Create && s.always != nil:
 		m = s.always
 	case q.action == payment.Create, q.action == payment.Confirm:

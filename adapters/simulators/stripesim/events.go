@@ -1,7 +1,6 @@
 package stripesim
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/notify"
 	"patchbay/core/payment"
 )
 
@@ -136,96 +136,38 @@ func (s *Sim) notify(ctx context.Context, url, secret string) {
 	}
 }
 
-// Times of NotifyEach.
-const (
-	firstRetry = 100 * time.Millisecond
-	lastRetry  = 30 * time.Second
-)
-
-// pending is an event that was not accepted yet.
-type pending struct {
-	event Event
-	tries int
-	due   time.Time
-}
-
 // NotifyEach sends the events of an account that keeps its book in memory to a URL until the context
 // ends. An event that is not accepted is sent again, less and less often, and does not keep others
-// from being sent, as at Stripe. refused is called the first time that an event is not accepted, with
-// the status of the response, or an error if there was none.
-func (s *Sim) NotifyEach(ctx context.Context, url, secret string, refused func(e Event, status int, err error)) {
-	var waiting []pending
-	for seen := 0; ctx.Err() == nil; {
+// from being sent, as at Stripe.
+func (s *Sim) NotifyEach(ctx context.Context, url, secret string, refused notify.Refused) {
+	seen := 0
+	notify.Each(ctx, func() (further []notify.Event, changed <-chan struct{}) {
 		all, changed := s.memory.eventsSoFar()
 		for ; seen < len(all); seen++ {
-			waiting = append(waiting, pending{event: all[seen]})
+			further = append(further, s.notice(all[seen], url, secret))
 		}
-		next := time.Now().Add(lastRetry)
-		var still []pending
-		for _, p := range waiting {
-			if !time.Now().Before(p.due) {
-				if s.sent(ctx, p, url, secret, refused) {
-					continue
-				}
-				p.due = time.Now().Add(min(firstRetry<<min(p.tries, 10), lastRetry))
-				p.tries++
-			}
-			still = append(still, p)
-			if p.due.Before(next) {
-				next = p.due
-			}
-		}
-		waiting = still
-		wake := time.NewTimer(time.Until(next))
-		select {
-		case <-wake.C:
-		case <-changed:
-		case <-ctx.Done():
-		}
-		wake.Stop()
-	}
+		return further, changed
+	}, refused)
 }
 
-// sent sends an event, and reports whether it was accepted.
-func (s *Sim) sent(ctx context.Context, p pending, url, secret string, refused func(Event, int, error)) bool {
-	status, err := s.Send(ctx, p.event, url, secret)
-	if err == nil && status < 300 {
-		return true
-	}
-	if p.tries == 0 && ctx.Err() == nil {
-		refused(p.event, status, err)
-	}
-	return false
+func (s *Sim) notice(e Event, url, secret string) notify.Event {
+	return notify.Event{Type: e.Type, ID: e.ID, Request: func(ctx context.Context) (*http.Request, error) {
+		return s.Signed(ctx, e, url, secret)
+	}}
 }
-
-// client sends events. A receiver that does not answer must not hold it up.
-var client = &http.Client{Timeout: 10 * time.Second}
 
 // Send sends one event, signed with the secret, and returns the status of the response.
 func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int, err error) {
-	req, err := s.Signed(ctx, e, url, secret)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, resp.Body.Close()
+	return notify.Send(ctx, s.notice(e, url, secret))
 }
 
 // Signed returns the request that delivers an event. The signature is new for each attempt, as at
 // Stripe.
 func (s *Sim) Signed(ctx context.Context, e Event, url, secret string) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(e.Body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	req.Header.Set("Stripe-Signature", webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
-		Payload: e.Body, Secret: secret, Timestamp: s.now(),
-	}).Header)
-	return req, nil
+	signature := webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: e.Body, Secret: secret, Timestamp: s.now()}).Header
+	return notify.Post(ctx, url, e.Body, map[string]string{
+		"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature,
+	})
 }
 
 // Pay confirms an intent as a buyer does in the browser.

@@ -1,6 +1,7 @@
 package stripesim
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -70,4 +71,19 @@ func EmptyError() faultserver.Mishap {
 // Malformed answers 200 with a body that is not valid JSON.
 func Malformed() faultserver.Mishap {
 	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "application/json"}, string(broken.body))
+}
+
+// befallen is the key of the mishap that befalls a request, in its context.
+type befallen struct{}
+
+// FaultsByName implements faultserver.ByName, by the faults of the payment methods "pm_mock_<name>", which
+// befall whatever is requested.
+func (s *Sim) FaultsByName() faultserver.Named {
+	all := faultserver.Named{}
+	for name := range mishaps {
+		all[name] = faultserver.Fault{Mishap: faultserver.Handled(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), befallen{}, mishaps[name])))
+		}))}
+	}
+	return all
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 )
@@ -136,5 +140,38 @@ func TestABookThatFails(t *testing.T) {
 	}
 	if _, err := (stripesim.Transport{Sim: stripesim.New(stripesim.Options{})}).RoundTrip(req); !errors.Is(err, context.Canceled) {
 		t.Errorf("a request that was given up: %v", err)
+	}
+}
+
+// What people may ask for is what the payment methods cause, whatever the method of the payment is.
+func TestAFaultThatWasAskedForIsThatOfAPaymentMethod(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		first, again int
+		done         bool
+		events       int
+	}{
+		"429":                  {429, 200, true, 2},
+		"timeout_before":       {0, 200, true, 2},
+		"timeout_after_commit": {0, 200, true, 2},
+		"500_committed":        {500, 500, true, 2},
+		"duplicate_webhook":    {200, 200, true, 4},
+	} {
+		s, faults := stripesim.New(stripesim.Options{}), new(faultserver.Faults)
+		faults.Inject(s.FaultsByName()[name])
+		server := httptest.NewServer(faults.Before(s))
+		t.Cleanup(server.Close)
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		first, _, _ := sends(t, client, server.URL, s, "k", "pm_card_visa")
+		again, _, _ := sends(t, client, server.URL, s, "k", "pm_card_visa")
+		if first != want.first || again != want.again {
+			t.Errorf("%s: %d, then %d, want %d, then %d", name, first, again, want.first, want.again)
+		}
+		if book := s.Book(); (len(book) == 1 && book[0].Captured == 2000) != want.done || len(s.Events()) != want.events {
+			t.Errorf("%s: book %+v, %d events, want done %t, %d events", name, book, len(s.Events()), want.done, want.events)
+		}
+	}
+	if got, want := slices.Sorted(maps.Keys(stripesim.New(stripesim.Options{}).FaultsByName())), stripesim.Faults(); !slices.Equal(got, want) {
+		t.Errorf("faults = %v, want %v", got, want)
 	}
 }

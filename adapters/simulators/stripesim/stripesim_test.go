@@ -14,6 +14,7 @@ import (
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"patchbay/adapters/simulators/notify"
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
 )
@@ -184,7 +185,7 @@ func TestARefusedEventDoesNotKeepOthersFromBeingSent(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.NotifyEach(ctx, hook.URL, "whsec_1", func(e stripesim.Event, status int, _ error) { refused <- fmt.Sprint(e.Type, " ", status) })
+		s.NotifyEach(ctx, hook.URL, "whsec_1", func(e notify.Event, status int, _ error) { refused <- fmt.Sprint(e.Type, " ", status) })
 	}()
 	post(t, s, "k", "/v1/payment_intents", paid)
 	if got := <-refused; got != "payment_intent.created 400" {

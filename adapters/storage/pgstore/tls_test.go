@@ -127,8 +127,8 @@ func TestTLS(t *testing.T) {
 			d := setting.StandardDatabase("postgres", int(c.server.Port))
 			d.Host, d.SSL = c.host, !c.bare
 			d.CAFile, d.CertFile, d.KeyFile = file(t, c.ca), file(t, c.shows.cert), file(t, c.shows.key)
-			if path, text := d.Check(); path != "" {
-				t.Fatal(path, text)
+			if wrong := d.Check(); wrong != nil {
+				t.Fatal(wrong)
 			}
 			d.Database, d.Username, d.Pool.Max = database, c.account, 2
 			if c.server == plain {

@@ -26,11 +26,9 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	if s.Path == "" || strings.HasPrefix(s.Path, ":") {
-		return "path", "must name a file, such as data/patchbay.db"
-	}
-	return "", ""
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.Path != "" && !strings.HasPrefix(s.Path, ":"), "path", "must name a file, such as data/patchbay.db")
+	return all
 }
 
 // Place implements setting.Placed.

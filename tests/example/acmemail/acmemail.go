@@ -40,11 +40,10 @@ type Settings struct {
 }
 
 // Check implements setting.Checks.
-func (s *Settings) Check() (path, text string) {
-	if s.APIKey.Reveal() == "" {
-		return "api_key", "is required"
-	}
-	return "base_url", s.BaseURL.Check()
+func (s *Settings) Check() (all setting.Mistakes) {
+	all.Require(s.APIKey.Reveal() != "", "api_key", "is required")
+	all.Add("base_url", s.BaseURL.Check())
+	return all
 }
 
 // Test implements setting.Tests: a server on this machine is a simulator.
