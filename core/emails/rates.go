@@ -72,11 +72,12 @@ func (s *Service) newBudgets() map[string]*budget {
 			continue
 		}
 		all[name] = &budget{Rate: rate, provider: name, records: records, clock: s.Clock, left: map[time.Duration]part{}, used: func(until time.Time) {
-			text := "rate of a mail provider is used up"
+			ctx, attrs := context.Background(), []slog.Attr{slog.String("provider", name), slog.Time("due", until)}
 			if s.Clock.Now().Before(rate.WarmUp.Begins) {
-				text = "warm-up of a mail provider has not begun"
+				s.Log.LogAttrs(ctx, slog.LevelInfo, "warm-up of a mail provider has not begun", attrs...)
+				return
 			}
-			s.Log.LogAttrs(context.Background(), slog.LevelInfo, text, slog.String("provider", name), slog.Time("due", until))
+			s.Log.LogAttrs(ctx, slog.LevelInfo, "rate of a mail provider is used up", attrs...)
 		}}
 	}
 	return all
