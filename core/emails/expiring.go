@@ -45,6 +45,15 @@ func (s *Service) expiries() record.Repository[record.Entry[expiry]] {
 	return record.Of(s.Journal, ExpiryKind, func(e expiry, id string) bool { return e.id() == id })
 }
 
+// Release takes a message that was held, or is a part of a held batch, out of the queue where it would wait for
+// room: while it was held it may have got another id, and its second record may have been given up. If there is
+// no room for it, it comes back as any other, with a second record.
+func Release(held *ports.Record) {
+	if waitsForRoom(held.Queue) {
+		held.Queue = queueName + strings.TrimPrefix(held.Queue, ratedName)
+	}
+}
+
 // waitsForRoom reports whether a queue is one of those from which nothing is claimed without room.
 func waitsForRoom(queue string) bool {
 	return queue == ratedName || strings.HasPrefix(queue, ratedName+":")
@@ -104,8 +113,8 @@ func (s *Service) endWaiting(ctx context.Context, c ports.Claim) error {
 }
 
 // pullOut moves a message that has expired out of the queue where it waits for room, and reports whether it
-// does not wait any more. A message that is being handled is left alone while its lease runs, and one that
-// is not there may be held elsewhere for a day.
+// does not wait any more. A message that is being handled is left alone while its lease runs. One that is not
+// there for a day was never stored, or is held elsewhere: see Release.
 func (s *Service) pullOut(ctx context.Context, e expiry, now time.Time) (done bool, err error) {
 	st, err := s.messages.Get(ctx, e.Tenant, e.Message)
 	switch {
