@@ -27,7 +27,7 @@ import (
 type way struct {
 	ports.Journal
 	gone atomic.Bool
-	lost atomic.Pointer[string] // the kind of record that does not arrive, although the others do
+	lost atomic.Pointer[string] // the kind of record that does not arrive, although the others do; none is claimed then
 }
 
 func (w *way) fails() error {
@@ -45,6 +45,16 @@ func (w *way) Save(ctx context.Context, records ...*ports.Record) []error {
 		return []error{fault.New(fault.Unavailable, "scripted", "")}
 	}
 	return w.Journal.Save(ctx, records...)
+}
+
+func (w *way) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
+	if err := w.fails(); err != nil {
+		return nil, err
+	}
+	if kind := w.lost.Load(); kind != nil && *kind != "" {
+		return nil, fault.New(fault.Unavailable, "scripted", "")
+	}
+	return w.Journal.Claim(ctx, queue, owner, lease, n, except...)
 }
 
 func (w *way) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
@@ -101,6 +111,32 @@ type outpost struct {
 	way          *way
 	held         *spool.Spool
 	provider     *reader
+	restored     atomic.Pointer[time.Time] // when an older copy of the store was put back; nil if never
+}
+
+// open opens the spool of the gateway.
+func (o *outpost) open(t *testing.T) *spool.Spool {
+	t.Helper()
+	held, err := spool.Open(t.Context(), spool.Options{
+		Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
+		Kinds: map[string]spool.Kind{
+			emails.Kind:       {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID, Release: emails.Release},
+			emails.BatchKind:  {Same: emails.SameBatch, Anew: names.NewBatchID},
+			emails.ExpiryKind: {Same: emails.SameExpiry},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+// lastRestore returns when an older copy of the store was put back last.
+func (o *outpost) lastRestore() (at time.Time, known bool) {
+	if last := o.restored.Load(); last != nil {
+		at = *last
+	}
+	return at, true
 }
 
 // names are those of the installation.
@@ -119,24 +155,14 @@ func cutOffWithin(t *testing.T, rates map[string]emails.Rate, test func(t *testi
 		o := &outpost{store: memjournal.New(clock.System{}), local: memjournal.New(clock.System{})}
 		o.way = &way{Journal: o.store}
 		quiet := slog.New(slog.DiscardHandler)
-		var err error
-		o.held, err = spool.Open(t.Context(), spool.Options{
-			Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: quiet,
-			Kinds: map[string]spool.Kind{
-				emails.Kind:       {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID, Release: emails.Release},
-				emails.BatchKind:  {Same: emails.SameBatch, Anew: names.NewBatchID},
-				emails.ExpiryKind: {Same: emails.SameExpiry},
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		o.held = o.open(t)
 		o.provider = &reader{mailer: mailer{name: "first", sent: map[string]int{}, features: email.Features{Attachments: true}}}
 		gateway := func(owner string, j ports.Journal) *emails.Service {
 			return emails.New(emails.Options{
 				Journal: j, Mailers: []ports.Mailer{o.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Names: names, Rates: rates,
 				Templates: sources{"welcome": welcome}, Renderer: handlebars.New(template.MissingIsError),
 				From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: quiet,
+				Restored: o.lastRestore,
 			})
 		}
 		o.Service = gateway("one", o.held)

@@ -122,6 +122,7 @@ func TestWhatWasHeldForMoreThanADayEndsOnceItComesIntoTheStore(t *testing.T) {
 					mustAccept(t, o.other, draft(), idempotency.Key{})
 					<-time.After(5 * time.Second)
 				}
+				equal(t, "sent", len(o.provider.letters), 1)
 				o.way.gone.Store(false)
 				o.way.lost.Store(nil)
 				<-time.After(max(time.Until(d.ExpiresAt), 0) + 2*time.Minute)
