@@ -77,7 +77,8 @@ type budget struct {
 	clock    ports.Clock
 	used     func(until time.Time) // is called when there is no room left, once for each window
 
-	taking sync.Mutex // held while more is taken from the record
+	taking sync.Mutex // held while more is taken from the record, or room is kept there
+	seen   given      // the record as it was last
 
 	mu   sync.Mutex
 	left map[time.Duration]part // taken from the record, and not used yet
@@ -189,9 +190,10 @@ func (b *budget) take(ctx context.Context, c wanted) (of room, until time.Time, 
 	return got.of, got.until, nil
 }
 
-// change changes the record.
+// change changes the record. The caller holds taking.
 func (b *budget) change(ctx context.Context, change func(*given) (changed bool)) error {
-	_, err := b.records.Put(ctx, rateTenant, b.provider, func(e *record.Entry[given]) error {
+	e, err := b.records.Put(ctx, rateTenant, b.provider, func(e *record.Entry[given]) error {
+		e.Value.notBefore(b.seen, b.clock.Now())
 		changed := change(&e.Value)
 		b.mu.Lock()
 		b.kept = keeps{e.Value.Kept, e.Value.Repeats}
@@ -202,6 +204,9 @@ func (b *budget) change(ctx context.Context, change func(*given) (changed bool))
 		e.Record.Index.Created = time.Unix(0, 0)
 		return nil
 	})
+	if err == nil {
+		b.seen = e.Value
+	}
 	return err
 }
 
@@ -341,6 +346,8 @@ func (b *budget) giveBack(n int, of room) {
 // keep keeps room for a message that does not find enough, once there is some at a time. Younger ones leave it
 // then; an older one that waits as well comes first.
 func (b *budget) keep(ctx context.Context, n int, date, from time.Time) error {
+	b.taking.Lock()
+	defer b.taking.Unlock()
 	now := b.clock.Now()
 	return b.change(ctx, func(g *given) (changed bool) {
 		if now.Before(g.Kept.Until) && g.Kept.Date.Before(date) {
@@ -354,6 +361,8 @@ func (b *budget) keep(ctx context.Context, n int, date, from time.Time) error {
 // keepRepeat keeps room for a call that is to be repeated and does not find enough, as keep does: but for all such
 // calls, since what is not repeated in time is not repeated at all.
 func (b *budget) keepRepeat(ctx context.Context, n int, date, from time.Time) error {
+	b.taking.Lock()
+	defer b.taking.Unlock()
 	now := b.clock.Now()
 	return b.change(ctx, func(g *given) (changed bool) {
 		switch k := &g.Repeats; {

@@ -105,11 +105,22 @@ func (g *given) current(per time.Duration, now time.Time) window {
 	if w.Start.Before(start) || w.Start.After(now.Add(max(per, apart))) {
 		w = window{Start: start}
 	}
+	g.Windows[per] = w
+	return w
+}
+
+// notBefore counts what was counted before in the windows that last, where the record is older: a copy of the
+// store was put back.
+func (g *given) notBefore(seen given, now time.Time) {
 	if g.Windows == nil {
 		g.Windows = map[time.Duration]window{}
 	}
-	g.Windows[per] = w
-	return w
+	for per, was := range seen.Windows {
+		w, start := g.Windows[per], now.UTC().Truncate(per)
+		if w.Start.Equal(was.Start) && w.Used < was.Used || w.Start.Before(start) && was.Start.Equal(start) {
+			g.Windows[per] = was
+		}
+	}
 }
 
 // use counts recipients in the current window.
