@@ -27,7 +27,8 @@ import (
 type way struct {
 	ports.Journal
 	gone atomic.Bool
-	lost atomic.Pointer[string] // the kind of record that does not arrive, although the others do; none is claimed then
+	lost atomic.Pointer[string] // the kind of record that does not arrive, although the others do
+	mute atomic.Bool            // nothing is claimed
 }
 
 func (w *way) fails() error {
@@ -48,10 +49,7 @@ func (w *way) Save(ctx context.Context, records ...*ports.Record) []error {
 }
 
 func (w *way) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
-	if err := w.fails(); err != nil {
-		return nil, err
-	}
-	if kind := w.lost.Load(); kind != nil && *kind != "" {
+	if w.mute.Load() {
 		return nil, fault.New(fault.Unavailable, "scripted", "")
 	}
 	return w.Journal.Claim(ctx, queue, owner, lease, n, except...)
