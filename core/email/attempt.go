@@ -39,6 +39,9 @@ type Attempt struct {
 	// Repeats counts the repeats of the call while the outcome was unknown: see Features.KeyMemory. Code,
 	// Message and Answer are then those of the last call, also while the attempt is still Attempting.
 	Repeats int `json:"repeats,omitempty"`
+	// Room says in which windows of the provider's rate the call, or its last repeat, is counted: by their length,
+	// until when. It is empty once the attempt has ended.
+	Room map[time.Duration]time.Time `json:"room,omitempty"`
 }
 
 // Receipt is a provider's response to a message that it has accepted.

@@ -58,6 +58,12 @@ func (m *Message) Suppress(reasons map[string]string) (fresh []int, left bool) {
 	return fresh, m.AnyLeft()
 }
 
+// SuppressedSince reports whether a recipient is suppressed now, by reasons as for Suppress, whom the last attempt
+// did not leave out.
+func (m *Message) SuppressedSince(reasons map[string]string) bool {
+	return slices.ContainsFunc(m.Recipients, func(r Recipient) bool { return reasons[r.Email] != "" && !r.leftOut() })
+}
+
 // WithoutSuppressed returns the message as it is sent: without the suppressed recipients and those whom a
 // provider has refused, and without the personalizations that lose all of theirs. If nobody is left in To, those
 // in Cc take their place, and so does a single one in Bcc: no header shows more than it would have.

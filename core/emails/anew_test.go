@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"patchbay/adapters/clock"
+	"patchbay/adapters/handlebars"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
 	"patchbay/core/email"
@@ -17,6 +18,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/spool"
+	"patchbay/core/template"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
@@ -25,6 +27,8 @@ import (
 type way struct {
 	ports.Journal
 	gone atomic.Bool
+	lost atomic.Pointer[string] // the kind of record that does not arrive, although the others do
+	mute atomic.Bool            // nothing is claimed
 }
 
 func (w *way) fails() error {
@@ -38,7 +42,17 @@ func (w *way) Save(ctx context.Context, records ...*ports.Record) []error {
 	if err := w.fails(); err != nil {
 		return []error{err}
 	}
+	if kind := w.lost.Load(); kind != nil && records[0].Kind == *kind {
+		return []error{fault.New(fault.Unavailable, "scripted", "")}
+	}
 	return w.Journal.Save(ctx, records...)
+}
+
+func (w *way) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
+	if w.mute.Load() {
+		return nil, fault.New(fault.Unavailable, "scripted", "")
+	}
+	return w.Journal.Claim(ctx, queue, owner, lease, n, except...)
 }
 
 func (w *way) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
@@ -90,10 +104,37 @@ func TestAKeyOfAnOldMessageIsUsedWhileTheStoreIsGone(t *testing.T) {
 // it all the time.
 type outpost struct {
 	*emails.Service
+	other        *emails.Service // the gateway beside it
 	store, local *memjournal.Journal
 	way          *way
 	held         *spool.Spool
 	provider     *reader
+	restored     atomic.Pointer[time.Time] // when an older copy of the store was put back; nil if never
+}
+
+// open opens the spool of the gateway.
+func (o *outpost) open(t *testing.T) *spool.Spool {
+	t.Helper()
+	held, err := spool.Open(t.Context(), spool.Options{
+		Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
+		Kinds: map[string]spool.Kind{
+			emails.Kind:       {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID, Release: emails.Release},
+			emails.BatchKind:  {Same: emails.SameBatch, Anew: names.NewBatchID},
+			emails.ExpiryKind: {Same: emails.SameExpiry},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+// lastRestore returns when an older copy of the store was put back last.
+func (o *outpost) lastRestore() (at time.Time, known bool) {
+	if last := o.restored.Load(); last != nil {
+		at = *last
+	}
+	return at, true
 }
 
 // names are those of the installation.
@@ -101,32 +142,33 @@ var names = emails.Names{Secret: []byte("of the installation")}
 
 func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
 	t.Helper()
+	cutOffWithin(t, nil, test)
+}
+
+// cutOffWithin is cutOff with a provider that has a rate.
+func cutOffWithin(t *testing.T, rates map[string]emails.Rate, test func(t *testing.T, o *outpost)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &outpost{store: memjournal.New(clock.System{}), local: memjournal.New(clock.System{})}
 		o.way = &way{Journal: o.store}
 		quiet := slog.New(slog.DiscardHandler)
-		var err error
-		o.held, err = spool.Open(t.Context(), spool.Options{
-			Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: quiet,
-			Kinds: map[string]spool.Kind{emails.Kind: {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		o.held = o.open(t)
 		o.provider = &reader{mailer: mailer{name: "first", sent: map[string]int{}, features: email.Features{Attachments: true}}}
 		gateway := func(owner string, j ports.Journal) *emails.Service {
 			return emails.New(emails.Options{
-				Journal: j, Mailers: []ports.Mailer{o.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Names: names,
+				Journal: j, Mailers: []ports.Mailer{o.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Names: names, Rates: rates,
+				Templates: sources{"welcome": welcome}, Renderer: handlebars.New(template.MissingIsError),
 				From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: quiet,
+				Restored: o.lastRestore,
 			})
 		}
 		o.Service = gateway("one", o.held)
-		other := gateway("two", o.store)
+		o.other = gateway("two", o.store)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { o.Run(ctx) })
-		running.Go(func() { other.Run(ctx) })
+		running.Go(func() { o.other.Run(ctx) })
 		running.Go(func() { o.held.Run(ctx) })
 		test(t, o)
 		stop()

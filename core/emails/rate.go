@@ -2,6 +2,7 @@ package emails
 
 import (
 	"context"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -76,14 +77,15 @@ type budget struct {
 	clock    ports.Clock
 	used     func(until time.Time) // is called when there is no room left, once for each window
 
-	taking sync.Mutex // held while more is taken from the record
+	taking sync.Mutex // held while more is taken from the record, or room is kept there
+	seen   given      // the record as it was last
 
 	mu   sync.Mutex
 	left map[time.Duration]part // taken from the record, and not used yet
 	// Before full, no more than spare recipients can be given.
 	full  time.Time
 	spare int
-	kept  kept // as the record had it last
+	kept  keeps // as the record had it last
 	// pending are messages that were claimed from the queue and have not taken their room yet.
 	pending int
 }
@@ -94,7 +96,7 @@ type part struct {
 	until      time.Time
 }
 
-// room says of which windows the room of a message was taken, by when they end.
+// room says of which windows the room of a call was taken, by when they end.
 type room map[time.Duration]time.Time
 
 // room returns for how many recipients of a message there may be room now, by the date of the message. If that
@@ -107,16 +109,23 @@ func (b *budget) room(date time.Time) (n int, until time.Time) {
 
 func (b *budget) roomLocked(date time.Time) (n int, until time.Time) {
 	now := b.clock.Now()
-	if !now.Before(b.full) || b.kept.isFor(date, now) { // the record knows
+	if !now.Before(b.full) || b.kept.areFor(date, now) { // the record knows
 		return math.MaxInt, time.Time{}
 	}
 	return b.spare, b.full
 }
 
-// leftLocked returns for how many recipients there is room without asking the record.
-func (b *budget) leftLocked(now time.Time) int {
+// uncounted returns the limits of those windows in which a call is not counted yet, if its attempt is in some.
+func (b *budget) uncounted(now time.Time, counted room) map[time.Duration]int {
+	limits := b.limits(now)
+	maps.DeleteFunc(limits, func(per time.Duration, _ int) bool { return now.Before(counted[per]) })
+	return limits
+}
+
+// leftLocked returns for how many recipients these limits leave room without asking the record.
+func (b *budget) leftLocked(now time.Time, limits map[time.Duration]int) int {
 	n := math.MaxInt
-	for per := range b.limits(now) {
+	for per := range limits {
 		p := b.left[per]
 		if !now.Before(p.until) {
 			return 0
@@ -135,7 +144,7 @@ func (b *budget) claimable() (n int, wait time.Duration) {
 	if room, until := b.roomLocked(now); room == 0 {
 		return 0, until.Sub(now)
 	}
-	if n := b.leftLocked(now) - b.pending; n > 0 {
+	if n := b.leftLocked(now, b.limits(now)) - b.pending; n > 0 {
 		return n, 0
 	}
 	if b.pending == 0 {
@@ -151,33 +160,43 @@ func (b *budget) claimed(n int) {
 	b.pending += n
 }
 
-// take takes room for a message of this date to n recipients. If there is none, of is nil, and until says when
-// to ask again. The errors are those of the journal.
-func (b *budget) take(ctx context.Context, n int, date time.Time) (of room, until time.Time, err error) {
+// wanted is what a call wants room for.
+type wanted struct {
+	recipients int
+	date       time.Time // of the message
+	repeat     bool      // it is the repeat of a call
+	counted    room      // says in which windows the calls before are counted
+}
+
+// take takes room for a call, once for each window. If there is none, of is nil, and until says when to ask again.
+// The errors are those of the journal.
+func (b *budget) take(ctx context.Context, c wanted) (of room, until time.Time, err error) {
 	b.taking.Lock()
 	defer b.taking.Unlock()
 	now := b.clock.Now()
-	if of, until := b.takeLeft(now, n, date); of != nil || !until.IsZero() {
+	limits := b.uncounted(now, c.counted)
+	if of, until := b.takeLeft(now, limits, c.recipients, c.date); of != nil || !until.IsZero() {
 		return of, until, nil
 	}
 	var got taken
 	err = b.change(ctx, func(g *given) (changed bool) {
-		got = b.reserve(g, now, n, date)
+		got = b.reserve(g, now, limits, c)
 		return got.of != nil
 	})
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	b.settle(got, n, date)
+	b.settle(got, c.recipients, c.date)
 	return got.of, got.until, nil
 }
 
-// change changes the record.
+// change changes the record. The caller holds taking.
 func (b *budget) change(ctx context.Context, change func(*given) (changed bool)) error {
-	_, err := b.records.Put(ctx, rateTenant, b.provider, func(e *record.Entry[given]) error {
+	e, err := b.records.Put(ctx, rateTenant, b.provider, func(e *record.Entry[given]) error {
+		e.Value.notBefore(b.seen, b.clock.Now())
 		changed := change(&e.Value)
 		b.mu.Lock()
-		b.kept = e.Value.Kept
+		b.kept = keeps{e.Value.Kept, e.Value.Repeats}
 		b.mu.Unlock()
 		if !changed {
 			return record.ErrUnchanged
@@ -185,27 +204,31 @@ func (b *budget) change(ctx context.Context, change func(*given) (changed bool))
 		e.Record.Index.Created = time.Unix(0, 0)
 		return nil
 	})
+	if err == nil {
+		b.seen = e.Value
+	}
 	return err
 }
 
 // takeLeft takes room from what is left. If it is known that there is not enough, it returns until when; if
 // the record must be asked, the zero time.
-func (b *budget) takeLeft(now time.Time, n int, date time.Time) (of room, until time.Time) {
+func (b *budget) takeLeft(now time.Time, limits map[time.Duration]int, n int, date time.Time) (of room, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.leftLocked(now) >= n {
-		return b.useLocked(now, n), time.Time{}
+	if b.leftLocked(now, limits) >= n {
+		return b.useLocked(limits, n), time.Time{}
 	}
-	if most, until := b.roomLocked(date); n > most {
+	// What is known is the room in all windows. There may be some in those that are asked for.
+	if most, until := b.roomLocked(date); n > most && len(limits) == len(b.limits(now)) {
 		return nil, until
 	}
 	return nil, time.Time{}
 }
 
 // useLocked takes room for n recipients from what is left.
-func (b *budget) useLocked(now time.Time, n int) room {
+func (b *budget) useLocked(limits map[time.Duration]int, n int) room {
 	of := room{}
-	for per := range b.limits(now) {
+	for per := range limits {
 		p := b.left[per]
 		p.recipients -= n
 		b.left[per], of[per] = p, p.until
@@ -224,10 +247,11 @@ type taken struct {
 	keeps bool // room is kept for another message
 }
 
-// reserve takes room for n recipients from the record, beside what is left, and as many as a share of the
+// reserve takes room for a call from the record, beside what is left, and as many as a share of the
 // window has. A message for more recipients than a window ever has is given alone, as the first of a window.
-func (b *budget) reserve(g *given, now time.Time, n int, date time.Time) taken {
-	limits, keep := b.limits(now), g.Kept.from(date, now)
+func (b *budget) reserve(g *given, now time.Time, limits map[time.Duration]int, c wanted) taken {
+	n, date := c.recipients, c.date
+	keep, kept := keeps{g.Kept, g.Repeats}.from(date, now)
 	t := taken{free: math.MaxInt, keeps: keep > 0}
 	least, alone, had := math.MaxInt, true, map[time.Duration]part{}
 	for per, most := range limits {
@@ -251,8 +275,8 @@ func (b *budget) reserve(g *given, now time.Time, n int, date time.Time) taken {
 	case n > least && alone:
 		whole = n
 	default:
-		if t.keeps && g.Kept.Until.Before(t.until) {
-			t.until = g.Kept.Until
+		if t.keeps && kept.Before(t.until) {
+			t.until = kept
 		}
 		return t
 	}
@@ -262,9 +286,7 @@ func (b *budget) reserve(g *given, now time.Time, n int, date time.Time) taken {
 		g.use(per, more)
 		t.add[per], t.of[per] = part{more, p.until}, p.until
 	}
-	if g.Kept.isFor(date, now) && n >= g.Kept.Recipients {
-		g.Kept = kept{}
-	}
+	g.taken(c, now)
 	return t
 }
 
@@ -285,9 +307,7 @@ func (b *budget) settle(got taken, n int, date time.Time) {
 	if got.of == nil {
 		another := !b.full.Equal(got.until) // window
 		b.full, b.spare = got.until, got.free
-		if !date.After(b.kept.Date) {
-			b.kept = kept{} // there was not enough for it
-		}
+		b.kept.without(date) // there was not enough for it
 		if another && b.spare == 0 && !got.keeps && b.used != nil {
 			b.used(got.until)
 		}
@@ -309,7 +329,7 @@ func (b *budget) settle(got taken, n int, date time.Time) {
 func (b *budget) giveBack(n int, of room) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, all := b.clock.Now(), true
+	now, all := b.clock.Now(), len(of) > 0
 	for per, until := range of {
 		p := b.left[per]
 		if !until.Equal(p.until) || !now.Before(until) {
@@ -319,9 +339,10 @@ func (b *budget) giveBack(n int, of room) {
 		p.recipients += n
 		b.left[per] = p
 	}
-	if all {
+	switch {
+	case all:
 		b.spare += n
-	} else {
+	case len(of) > 0:
 		b.full = time.Time{} // how much there is now, the record knows
 	}
 }
@@ -329,12 +350,33 @@ func (b *budget) giveBack(n int, of room) {
 // keep keeps room for a message that does not find enough, once there is some at a time. Younger ones leave it
 // then; an older one that waits as well comes first.
 func (b *budget) keep(ctx context.Context, n int, date, from time.Time) error {
+	b.taking.Lock()
+	defer b.taking.Unlock()
 	now := b.clock.Now()
 	return b.change(ctx, func(g *given) (changed bool) {
 		if now.Before(g.Kept.Until) && g.Kept.Date.Before(date) {
 			return false
 		}
 		g.Kept = kept{n, date, from, from.Add(keptFor)}
+		return true
+	})
+}
+
+// keepRepeat keeps room for a call that is to be repeated and does not find enough, as keep does: but for all such
+// calls, since what is not repeated in time is not repeated at all.
+func (b *budget) keepRepeat(ctx context.Context, n int, date, from time.Time) error {
+	b.taking.Lock()
+	defer b.taking.Unlock()
+	now := b.clock.Now()
+	return b.change(ctx, func(g *given) (changed bool) {
+		switch k := &g.Repeats; {
+		case !now.Before(k.Until):
+			*k = kept{n, date, from, from.Add(keptFor)}
+		case k.From.Equal(from):
+			k.Recipients, k.Date = k.Recipients+n, latest(k.Date, date)
+		default: // those who need it sooner come first
+			return false
+		}
 		return true
 	})
 }

@@ -135,35 +135,3 @@ func TestRoomOfAWindowThatIsOverIsNotGivenBackToTheNext(t *testing.T) {
 		equal(t, "most in a minute", first.most(time.Minute), 20)
 	})
 }
-
-func TestRepeatsOfAnOutageAreMadeDueEarlyWithinTheRate(t *testing.T) {
-	well := time.Time{}
-	first := &keyed{name: "first", breaks: func(email.Message) error {
-		if time.Now().Before(well) {
-			return errNoAnswer
-		}
-		return nil
-	}}
-	withRates(t, map[string]emails.Rate{"first": {Most: 20, Per: time.Minute}}, []ports.Mailer{first}, func(t *testing.T, r *rated) {
-		well = time.Now().Add(30*time.Minute + 5*time.Second)
-		s, stop := r.startAt(t, "one", clock.System{})
-		defer stop()
-		for range 700 {
-			mustAccept(t, s, draft(), idempotency.Key{})
-			<-time.After(2 * time.Second)
-		}
-		<-time.After(2 * time.Hour)
-		counts, most := map[time.Time]int{}, 0
-		for _, one := range first.taken {
-			minute := one.at.Truncate(time.Minute)
-			counts[minute]++
-			most = max(most, counts[minute])
-		}
-		// Those of the last minute are repeated by the schedule in the next, as are those of one minute, of
-		// five and of half an hour before.
-		if most > 5*20 {
-			t.Errorf("%d went out in one minute, want 100 at most", most)
-		}
-		equal(t, "went out", len(first.taken), 700)
-	})
-}

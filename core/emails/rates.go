@@ -16,8 +16,8 @@ import (
 )
 
 // ratedName is the name of the queues of what waits for a provider with a Rate. Nothing is claimed there
-// while the provider has no room, so that the oldest goes first once it has. Calls that are repeated are
-// not in these queues: they must not wait.
+// while the provider has no room, so that the oldest goes first once it has. A call that is to be repeated comes
+// there only if it has found no room.
 const ratedName = "mail_rated"
 
 // queues are the queues of messages that are to be sent: one for each provider, and another one for each
@@ -205,8 +205,9 @@ func (s *Service) exceedsWindow(m email.Message, provider string) bool {
 	return most > 0 && recipientsOf(m) > most
 }
 
-// takeRoom takes room for a message at a provider, before it is asked. Without room the message is passed
-// on, or waits, and no attempt is made.
+// takeRoom takes room at a provider for a call: the first of an attempt, or a repeat, which may be what sends the
+// message. A repeat takes none in the windows in which a call before it is counted. Without room there is no call,
+// and the message is passed on, or waits.
 func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) bool {
 	b := s.queues.budgets[provider]
 	if b == nil {
@@ -214,7 +215,9 @@ func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) boo
 	}
 	taking, cancel := context.WithTimeout(ctx, checkDeadline)
 	defer cancel()
-	room, until, err := b.take(taking, recipientsOf(st.outgoing()), st.message.Date())
+	last := st.message.LastAttempt()
+	repeat := last.Outcome == email.Attempting
+	room, until, err := b.take(taking, wanted{recipientsOf(st.outgoing()), st.message.Date(), repeat, last.Room})
 	if st.left != nil {
 		st.left()
 	}
@@ -225,6 +228,9 @@ func (s *Service) takeRoom(ctx context.Context, st *stored, provider string) boo
 	case room != nil:
 		st.room = room
 		return true
+	case repeat:
+		s.awaitRoom(ctx, st, b, until)
+		return false
 	}
 	roomy, soonest, opens := s.withRoom(st.outgoing(), s.candidates(st.outgoing()))
 	switch {
@@ -257,12 +263,17 @@ func (s *Service) holdBack(ctx context.Context, st *stored, provider string, unt
 		s.setAside(st, provider, inOrder(latest(due, now), now.Sub(m.Date())))
 	}
 	if overtaken || recipientsOf(m) > 1 {
-		if err := b.keep(ctx, recipientsOf(m), m.Date(), until); err != nil {
-			s.Log.WarnContext(ctx, "no room is kept for an email", "email", m.ID, "tenant", m.Tenant, "provider", provider, "error", err)
-		}
+		s.keepRoom(ctx, b, m, until, b.keep)
 	}
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not put off", "email", m.ID, "tenant", m.Tenant, "error", err)
+	}
+}
+
+// keepRoom keeps room for a message at a provider from a time on.
+func (s *Service) keepRoom(ctx context.Context, b *budget, m email.Message, from time.Time, keep func(ctx context.Context, n int, date, from time.Time) error) {
+	if err := keep(ctx, recipientsOf(m), m.Date(), from); err != nil {
+		s.Log.WarnContext(ctx, "no room is kept for an email", "email", m.ID, "tenant", m.Tenant, "provider", b.provider, "error", err)
 	}
 }
 
@@ -279,21 +290,10 @@ func inOrder(at time.Time, age time.Duration) time.Time {
 	return at.Add(time.Duration(float64(time.Second) * (1 - float64(min(age, oldest))/float64(oldest))))
 }
 
-// returnRoom gives back the room of a message that a provider has not taken.
+// returnRoom gives back the room of a call that was not made, or has certainly sent nothing.
 func (s *Service) returnRoom(st *stored, provider string) {
 	if b := s.queues.budgets[provider]; b != nil {
 		b.giveBack(recipientsOf(st.outgoing()), st.room)
+		st.room = nil
 	}
-}
-
-// takeRepeatRoom takes room for the repeat of a call that is made before its time. If there is none, or that
-// is not known, it is not made.
-func (s *Service) takeRepeatRoom(ctx context.Context, st *stored, provider string) (giveBack func(), ok bool) {
-	b := s.queues.budgets[provider]
-	if b == nil {
-		return func() {}, true
-	}
-	n := recipientsOf(st.outgoing())
-	room, _, err := b.take(ctx, n, st.message.Date())
-	return func() { b.giveBack(n, room) }, room != nil && err == nil
 }

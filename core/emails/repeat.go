@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/record"
-	"patchbay/core/worker"
 	"patchbay/ports"
 )
 
@@ -35,6 +32,13 @@ const patience = 2 * time.Minute
 // errAccount is the error of an attempt that is not repeated because its provider's name means another
 // account since, which does not know the attempt.
 var errAccount = fault.New(fault.UnknownOutcome, "account_changed", "the provider's name may mean another account than the one that was asked")
+
+// errBatchCanceled and errSuppressed are the errors of a call that is not repeated because the message is not to
+// be sent any more. The calls before may have sent it.
+var (
+	errBatchCanceled error = fault.New(fault.Canceled, "batch_canceled", "the batch was canceled before it was known whether the provider has taken the message")
+	errSuppressed    error = fault.New(fault.Canceled, "recipient_suppressed", "a recipient was suppressed before it was known whether the provider has taken the message")
+)
 
 // repeatable returns the provider of the last attempt if the call may be repeated there. times are
 // readings of the clocks that can tell how old the attempt is. One that is wrong may send the message
@@ -101,14 +105,15 @@ func (s *Service) resolve(ctx context.Context, st stored, c ports.Claim) {
 		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
 	case !ok:
 		s.endRepeats(ctx, &st, &fault.Error{Kind: fault.UnknownOutcome, Code: last.Code, Message: last.Message, Answer: last.Answer})
-	case s.queues.Repeats(mailer.Name()) != c.Queue: // it waits in its provider's queue, so that no other provider's places are held
+	case c.Queue != s.queues.Repeats(mailer.Name()) && c.Queue != s.queues.Queue(mailer.Name()): // it waits in its provider's queues, so that no other provider's places are held
 		s.await(ctx, &st, 0, func(*email.Attempt) {})
 	default:
 		s.repeat(ctx, &st, mailer)
 	}
 }
 
-// repeat makes the call of the last attempt again.
+// repeat makes the call of the last attempt again. It may be what sends the message: so it is not made if
+// the message is not to be sent any more, and waits for room at a provider with a Rate.
 func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	if err := ports.Available(mailer); err != nil {
 		if wait := max(retryAfter(err), schedule[0]); s.isImpatient(st, wait) {
@@ -131,6 +136,17 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	case !ready:
 		return
 	}
+	switch err := s.checkRepeat(ctx, &st.message); {
+	case fault.Is(err, fault.Canceled):
+		s.endRepeats(ctx, st, err)
+		return
+	case err != nil:
+		s.Log.WarnContext(ctx, "it is not read whether an email is still to be sent; its call is not repeated yet", "email", st.message.ID, "tenant", st.message.Tenant, "provider", mailer.Name(), "error", err)
+		return // the lease expires
+	}
+	if !s.takeRoom(ctx, st, mailer.Name()) {
+		return
+	}
 	receipt, err := s.callRemembered(ctx, mailer, st)
 	switch {
 	case err == nil:
@@ -143,23 +159,49 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	}
 }
 
-// callRemembered makes a call of the last attempt. A process may have been paused since it began the
-// attempt, while others went on: it does not call a provider that may have forgotten them. Nor does it
+// checkRepeat returns Canceled if the message of a call that is to be repeated is not to be sent any more: its
+// batch was canceled, or a recipient was suppressed, since the call was made first. Without that recipient it
+// would be another call. Other errors: it is not known.
+func (s *Service) checkRepeat(ctx context.Context, m *email.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, checkDeadline)
+	defer cancel()
+	if canceled, err := s.isCanceledByBatch(ctx, m); canceled || err != nil {
+		return cmp.Or(err, errBatchCanceled)
+	}
+	reasons, err := s.suppressed(ctx, m)
+	if err == nil && m.SuppressedSince(reasons) {
+		return errSuppressed
+	}
+	return err
+}
+
+// callRemembered makes a call of the last attempt, for which there is room. A process may have been paused since
+// it began the attempt, while others went on: it does not call a provider that may have forgotten them. Nor does it
 // for a message that has expired since: Canceled with code expired.
-func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *stored) (email.Receipt, error) {
+func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *stored) (receipt email.Receipt, err error) {
+	m, err := s.callable(mailer, st)
+	called := err == nil
+	if called {
+		receipt, err = call(ctx, mailer, s.withUnsubscribe(m, mailer.Features()))
+	}
+	if !called || err != nil && outcomeOf(err) != email.Ambiguous {
+		s.returnRoom(st, mailer.Name())
+	}
+	return receipt, err
+}
+
+// callable returns a message as it is passed to the provider, unless that must not be called any more.
+func (s *Service) callable(mailer ports.Mailer, st *stored) (email.Message, error) {
 	if mailer.Features().KeyMemory > 0 && forgotten(mailer, st.message.LastAttempt(), s.Clock.Now()) {
-		return email.Receipt{}, &fault.Error{
+		return email.Message{}, &fault.Error{
 			Kind: fault.UnknownOutcome, Code: "interrupted", Message: "the process was paused during this attempt", NoRetry: true,
 		}
 	}
 	m, err := s.outgoingTo(mailer, st)
-	if err != nil {
-		return email.Receipt{}, err
+	if err == nil && isExpired(&st.message, s.Clock.Now()) {
+		err = email.ErrExpired
 	}
-	if isExpired(&st.message, s.Clock.Now()) {
-		return email.Receipt{}, email.ErrExpired
-	}
-	return call(ctx, mailer, s.withUnsubscribe(m, mailer.Features()))
+	return m, err
 }
 
 // isFinal reports whether the same call would be answered alike for ever.
@@ -176,114 +218,6 @@ func (s *Service) mustRepeat(st *stored, err error) bool {
 	}
 	_, ok := s.repeatable(&st.message, s.Clock.Now())
 	return ok
-}
-
-// awaitRepeat waits for the next repeat of a call that has failed, and shows its error in the attempt.
-// more is how many repeats that call was: 0 or 1.
-func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more int) {
-	repeats := st.message.LastAttempt().Repeats + more
-	wait, ok := schedule.After(repeats + 1)
-	if !ok {
-		wait = schedule[len(schedule)-1]
-	}
-	wait = max(jitter(wait), retryAfter(err))
-	if s.isImpatient(st, wait) {
-		s.endRepeats(ctx, st, err)
-		return
-	}
-	st.cause = err
-	if f := fault.From(err); f.Skipped || f.RetryAfter == 0 && !f.Blameless {
-		s.backlog.add(&st.message)
-	}
-	s.await(ctx, st, wait, func(a *email.Attempt) {
-		f := fault.From(err)
-		a.Repeats, a.Code, a.Message, a.Answer = repeats, cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer
-	})
-}
-
-// isImpatient reports whether a message that may be sent twice is to go to another provider rather
-// than to wait for the next repeat of its last attempt. Another one must be able to carry it now, and have room.
-func (s *Service) isImpatient(st *stored, wait time.Duration) bool {
-	last := st.message.LastAttempt()
-	if st.message.Delivery != email.AtLeastOnce || !s.Clock.Now().Add(wait).After(last.StartedAt.Add(patience)) {
-		return false
-	}
-	m := st.outgoing()
-	return slices.ContainsFunc(eligible(m, s.Mailers), func(p ports.Mailer) bool {
-		room, _ := s.opening(p, m.Date())
-		return p.Name() != last.Provider && room >= recipientsOf(m)
-	})
-}
-
-// await puts a message into the queue of its last attempt's provider, with the attempt still open. It
-// is due after the wait, or once the provider may have forgotten the attempt or the message expires.
-func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, change func(*email.Attempt)) {
-	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
-	defer cancel()
-	id, lease := st.message.LastAttempt().ID, worker.LeaseOf(st.record)
-	err := s.messages.Insisting().Update(ctx, st, func(st *stored) error {
-		last := &st.message.Attempts[len(st.message.Attempts)-1]
-		if !lease.On(st.record) || last.ID != id || last.Outcome != email.Attempting {
-			return record.ErrUnchanged // another process continues it, or the provider has reported the outcome
-		}
-		change(last)
-		s.stampRestore(&st.message)
-		st.record.Queue, st.record.Owner, st.record.Due = s.queues.Repeats(last.Provider), "", s.untilExpiry(&st.message, s.repeatDue(*last, wait))
-		return nil
-	})
-	if err != nil {
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "email is not put off", slog.String("email", st.message.ID), slog.String("tenant", st.message.Tenant), slog.Any("error", err))
-		return // the lease expires
-	}
-	s.queues.Nudge(st.record.Queue)
-}
-
-// repeatPace is how long a message whose call was repeated n times is left alone, n times over, although
-// its provider accepts others. The cause may be the message itself.
-const repeatPace = time.Minute
-
-// repeatNow makes the repeat of a call due whose provider has just accepted another message, instead of
-// waiting for the schedule. See makeDue. A repeat may be what sends the message: so at a provider with a Rate
-// only as many are made due as there is room for. Those by the schedule need none.
-func (s *Service) repeatNow(ctx context.Context, w waiting, st *stored, p ports.Mailer) (due bool) {
-	now, last := s.Clock.Now(), st.message.LastAttempt()
-	if last.Provider != p.Name() || now.Sub(st.message.UpdatedAt) < time.Duration(last.Repeats)*repeatPace {
-		return false
-	}
-	giveBack, ok := s.takeRepeatRoom(ctx, st, p.Name())
-	if !ok {
-		return false // it waits for the schedule, or until the provider accepts another one
-	}
-	s.backlog.forget(w)
-	err := s.messages.Update(ctx, st, func(st *stored) error {
-		due = false
-		if st.message.Status != email.Sending || st.record.Owner != "" || !st.record.Due.After(now) {
-			return record.ErrUnchanged
-		}
-		st.record.Due, due = st.message.Date(), true
-		return nil
-	})
-	if err != nil || !due {
-		giveBack()
-		return false // the schedule remains
-	}
-	s.queues.Nudge(st.record.Queue)
-	return true
-}
-
-// repeatDue returns when the call of an attempt is to be repeated.
-func (s *Service) repeatDue(a email.Attempt, wait time.Duration) time.Time {
-	now := s.Clock.Now()
-	due, end := now.Add(wait), now
-	for _, mailer := range s.Mailers {
-		if mailer.Name() == a.Provider {
-			end = latest(now, a.StartedAt.Add(mailer.Features().KeyMemory-keyMargin))
-		}
-	}
-	if due.After(end) {
-		return end
-	}
-	return due
 }
 
 // endRepeats ends the last attempt, whose outcome stays unknown. If the message may be sent twice the

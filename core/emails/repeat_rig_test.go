@@ -44,6 +44,7 @@ type reaction struct {
 type keyed struct {
 	name      string
 	account   string // empty means "first account"
+	merges    bool   // it carries the copies of a batch in one call
 	reactions []reaction
 	// breaks, if set, says with which error a call of a message ends that does not take it.
 	breaks func(m email.Message) error
@@ -57,14 +58,19 @@ type keyed struct {
 
 // taken is a message that was taken.
 type taken struct {
-	message string
+	message string // everything that was told of it
+	subject string
 	at      time.Time
 }
 
 func (k *keyed) Name() string { return k.name }
 
 func (k *keyed) Features() email.Features {
-	return email.Features{Metadata: true, Tags: 10, KeyMemory: memory, Account: cmp.Or(k.account, "first account")}
+	f := email.Features{Metadata: true, Tags: 10, KeyMemory: memory, Account: cmp.Or(k.account, "first account")}
+	if k.merges {
+		f.Personalizations, f.MergesContent = 1000, true
+	}
+	return f
 }
 
 func (k *keyed) Available() error {
@@ -124,7 +130,7 @@ func (k *keyed) take(m email.Message) error {
 	case known && time.Since(before.at) < memory:
 		return nil
 	}
-	k.taken[id] = taken{string(said), time.Now()}
+	k.taken[id] = taken{string(said), m.Subject, time.Now()}
 	k.sent++
 	return nil
 }

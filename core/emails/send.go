@@ -133,15 +133,12 @@ func (s *Service) attempt(ctx context.Context, st *stored, providers []ports.Mai
 	id, err := s.beginAttempt(ctx, st, to)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
-		if !fault.Is(err, fault.UnknownOutcome) { // otherwise the attempt may be stored, and its repeat takes no room
+		if !fault.Is(err, fault.UnknownOutcome) { // otherwise the attempt may be stored with its room, which a repeat does not take again
 			s.returnRoom(st, to.Name())
 		}
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, err := s.callRemembered(ctx, to, st)
-	if err != nil && outcomeOf(err) != email.Ambiguous {
-		s.returnRoom(st, to.Name())
-	}
 	o := outcome{id, receipt, err}
 	switch {
 	case s.mustRepeat(st, err):
@@ -187,7 +184,7 @@ func (s *Service) beginAttempt(ctx context.Context, st *stored, to ports.Mailer)
 	st.record.Queue = s.queues.Repeats(to.Name())
 	begun := email.Attempt{ID: id, Provider: to.Name(), Outcome: email.Attempting, Marked: true, StartedAt: s.Clock.Now()}
 	if f := to.Features(); f.KeyMemory > 0 {
-		begun.Account = f.Account
+		begun.Account, begun.Room = f.Account, st.room
 	}
 	st.message.Attempts = append(st.message.Attempts, begun)
 	err = s.save(ctx, st)
@@ -389,7 +386,7 @@ func retryAfter(err error) time.Duration {
 }
 
 func setOutcome(a *email.Attempt, o outcome, now time.Time) {
-	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(o.err), o.receipt.Reference, now, "", "", nil
+	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer, a.Room = outcomeOf(o.err), o.receipt.Reference, now, "", "", nil, nil
 	if o.err != nil {
 		f := fault.From(o.err)
 		a.Code, a.Message, a.Answer = cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer

@@ -249,13 +249,21 @@ func (s *Service) cancelRequeued(ctx context.Context, st *stored) {
 	}
 }
 
+// isCanceledByBatch reports whether a message belongs to a batch that cancels it.
+func (s *Service) isCanceledByBatch(ctx context.Context, m *email.Message) (bool, error) {
+	if m.Batch == "" {
+		return false, nil
+	}
+	b, err := s.batches.Get(ctx, m.Tenant, m.Batch)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && b.Cancels(m), err
+}
+
 // cancelWithBatch cancels messages that are in a queue now if the batch of a message cancels that.
 func (s *Service) cancelWithBatch(ctx context.Context, m *email.Message, ids ...string) error {
-	b, err := s.batches.Get(ctx, m.Tenant, m.Batch)
-	if err != nil || !b.Cancels(m) {
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
+	if canceled, err := s.isCanceledByBatch(ctx, m); !canceled {
 		return err
 	}
 	for _, id := range ids {

@@ -70,6 +70,29 @@ func TestARecordIsHeldAndMovedWithItsChildren(t *testing.T) {
 	}
 }
 
+func TestARecordAndItsChildrenAreReleasedOnTheWayIntoTheStore(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
+		parent := letter("a", "key", "Hello")
+		child := &ports.Record{Tenant: tenant, Kind: "enclosure", ID: "a.0", Body: []byte("enclosed")}
+		parent.Queue, child.Queue = "closed", "closed"
+		if err := r.Attach(t.Context(), parent, child); err != nil {
+			t.Fatal(err)
+		}
+		if held, err := r.Get(t.Context(), tenant, "letter", "a"); err != nil || held.Queue != "closed" {
+			t.Errorf("queue of the held record = %q, %v; want it as it was", held.Queue, err)
+		}
+		r.storeFails(available)
+		<-time.After(soon)
+		for _, kind := range []string{"letter", "enclosure"} {
+			page, err := r.store.List(t.Context(), tenant, kind, ports.Filter{}, "", 10)
+			if err != nil || len(page.Records) != 1 || page.Records[0].Queue != "letters" {
+				t.Errorf("%s in the store = %+v, %v; want one, in the queue letters", kind, page.Records, err)
+			}
+		}
+	})
+}
+
 func TestAMovedRecordIsRemovedFromTheSpoolAfter72Hours(t *testing.T) {
 	withSpool(t, func(t *testing.T, r *rig) {
 		r.storeFails(unavailable)

@@ -115,6 +115,7 @@ func (s *Spool) offer(ctx context.Context, w ports.Record) string {
 	if err != nil {
 		return stateRefused
 	}
+	s.release(&r)
 	if known, err := s.known(ctx, r.Record); err != nil {
 		return stateHeld
 	} else if known {
@@ -127,6 +128,15 @@ func (s *Spool) offer(ctx context.Context, w ports.Record) string {
 		}
 	}
 	return state
+}
+
+// release readies a parcel for the store.
+func (s *Spool) release(r *parcel) {
+	for _, one := range append([]*ports.Record{&r.Record}, r.Children...) {
+		if release := s.Kinds[one.Kind].Release; release != nil {
+			release(one)
+		}
+	}
 }
 
 // known reports whether the store already has a record under another id.

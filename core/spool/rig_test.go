@@ -71,7 +71,10 @@ func (r *rig) start(t *testing.T) {
 	var err error
 	r.Spool, err = spool.Open(t.Context(), spool.Options{
 		Store: r.store, Local: r.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-		Kinds: map[string]spool.Kind{"letter": {Same: func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }, Personal: addressed}},
+		Kinds: map[string]spool.Kind{
+			"letter":    {Same: func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }, Personal: addressed, Release: release},
+			"enclosure": {Release: release},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +83,13 @@ func (r *rig) start(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); r.Run(ctx) }()
 	r.stop = func() { cancel(); <-done }
+}
+
+// release takes a record out of the queue "closed".
+func release(r *ports.Record) {
+	if r.Queue == "closed" {
+		r.Queue = "letters"
+	}
 }
 
 func letter(id, key, body string) *ports.Record {

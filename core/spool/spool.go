@@ -64,6 +64,9 @@ type Kind struct {
 	// Others is for records that may be stored under another id than the held one, because versions
 	// derive ids differently. It returns those ids.
 	Others func(held ports.Record) []string
+	// Release changes a record, or a child, that is about to be moved into the store: it takes from it what
+	// only counts if the record was stored when it was made.
+	Release func(held *ports.Record)
 	// Personal is for records with personal data. It returns a view of a record if the record
 	// concerns the person.
 	Personal func(r ports.Record, p user.Person) (view any, ok bool)

@@ -36,9 +36,10 @@ func fill(v reflect.Value, path string) {
 		fill(v.Index(0), path)
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
-		element := reflect.New(v.Type().Elem()).Elem()
+		key, element := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key, path)
 		fill(element, path)
-		v.SetMapIndex(reflect.ValueOf(mark).Convert(v.Type().Key()), element)
+		v.SetMapIndex(key, element)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			fill(v.Field(i), join(path, v.Type().Field(i).Name))
