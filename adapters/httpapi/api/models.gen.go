@@ -653,16 +653,16 @@ type RetryRequest struct {
 	Before time.Time `json:"before,omitempty,omitzero"`
 
 	// Code Of the last attempt.
-	Code string `json:"code,omitempty,omitzero"`
+	Code *string `json:"code,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the call before.
-	Cursor string `json:"cursor,omitempty,omitzero"`
+	Cursor *string `json:"cursor,omitempty,omitzero"`
 
 	// Limit How many are retried at most.
 	Limit *int `json:"limit,omitempty,omitzero"`
 
 	// Provider Of the last attempt, as configured.
-	Provider string `json:"provider,omitempty,omitzero"`
+	Provider *string `json:"provider,omitempty,omitzero"`
 
 	// Since Those accepted then or later.
 	Since  time.Time `json:"since,omitempty,omitzero"`
