@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"patchbay/config/setting"
+	"patchbay/core/spelling"
 )
 
 // decode fills a struct from the written settings. Every key must be that of a field, and
@@ -212,32 +213,8 @@ func (s *source) referred(name string) (value, mistake string) {
 // suggest names the setting that was probably meant, or lists all.
 func suggest(key string, fields map[string]reflect.Value) string {
 	names := slices.Sorted(maps.Keys(fields))
-	for _, name := range names {
-		if distance(key, name) <= 2 {
-			return fmt.Sprintf("; did you mean %s?", name)
-		}
+	if meant := spelling.Nearest(key, names); meant != "" {
+		return fmt.Sprintf("; did you mean %s?", meant)
 	}
 	return "; there is " + strings.Join(names, ", ")
-}
-
-// distance returns the number of letters to insert, delete or replace (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			above := row[j]
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above+1, row[j-1]+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

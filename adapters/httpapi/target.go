@@ -69,7 +69,7 @@ func (r *request) checkQuery() error {
 		name, inside := splitKey(string(key))
 		index := slices.Index(r.route.params, name)
 		if index < 0 || strings.HasSuffix(name, object) != (inside != "") {
-			return fault.InvalidParam(echoable(string(key)), "unknown_parameter", "there is no such parameter here")
+			return r.unknownParam(string(key))
 		}
 		if inside != "" {
 			if slices.Contains(objects, string(key)) {
@@ -87,6 +87,13 @@ func (r *request) checkQuery() error {
 		}
 	}
 	return nil
+}
+
+// unknownParam returns the error of a key that is about no parameter of the route.
+func (r *request) unknownParam(key string) error {
+	plain, _, _ := strings.Cut(key, "[")
+	hint := strings.Replace(meant(plain, r.route.params), object, "[KEY]", 1)
+	return fault.InvalidParam(echoable(key), "unknown_parameter", "there is no such parameter here"+hint)
 }
 
 // emptyParam returns the error of a parameter, or of a field that selects, that is there without a value. Its
