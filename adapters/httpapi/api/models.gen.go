@@ -935,7 +935,7 @@ type ListEmailsParams struct {
 	// CreatedFrom Emails accepted at this time or later. A plus sign in it is %2B.
 	CreatedFrom CreatedFrom `form:"createdFrom,omitempty" json:"createdFrom,omitempty,omitzero"`
 
-	// CreatedBefore Emails accepted before this time.
+	// CreatedBefore Emails accepted before this time. A plus sign in it is %2B.
 	CreatedBefore CreatedBefore `form:"createdBefore,omitempty" json:"createdBefore,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
@@ -1020,7 +1020,7 @@ type RefundPaymentParams struct {
 
 // ListSuppressionsParams defines parameters for ListSuppressions.
 type ListSuppressionsParams struct {
-	// Email The one suppression of this address, or none.
+	// Email The one suppression of this address, or none. A plus sign in it is %2B.
 	Email SuppressedEmail `form:"email,omitempty" json:"email,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
@@ -1038,7 +1038,7 @@ type RemoveSuppressionParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Email The one user with this address, or none.
+	// Email The one user with this address, or none. A plus sign in it is %2B.
 	Email Email `form:"email,omitempty" json:"email,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
