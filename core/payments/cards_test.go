@@ -21,9 +21,9 @@ func TestNoCardNumberIsKept(t *testing.T) {
 			"paymentMethod":       func(c *payments.CreateRequest) { c.PaymentMethod = card },
 			"paymentMethods.acme": func(c *payments.CreateRequest) { c.PaymentMethods = map[string]string{"acme": card} },
 			"customers.acme":      func(c *payments.CreateRequest) { c.Customers = map[string]string{"acme": card} },
-			"customerId":     func(c *payments.CreateRequest) { c.CustomerID = card },
-			"description":    func(c *payments.CreateRequest) { c.Description = card },
-			"returnUrl":      func(c *payments.CreateRequest) { c.ReturnURL = "https://shop.example/?card=" + card },
+			"customerId":          func(c *payments.CreateRequest) { c.CustomerID = card },
+			"description":         func(c *payments.CreateRequest) { c.Description = card },
+			"returnUrl":           func(c *payments.CreateRequest) { c.ReturnURL = "https://shop.example/?card=" + card },
 			"metadata.card":       func(c *payments.CreateRequest) { c.Metadata = map[string]string{"card": card} },
 		} {
 			request := least
