@@ -20,10 +20,11 @@ type hooks struct {
 	mail     map[string]provider.MailHook    // by format
 	formats  map[string]string               // by provider: all that can have a webhook secret
 	accounts []string                        // those providers, in their order
+	keyless  map[string][]string             // those of them that have none, by format
 }
 
 func newHooks(c *config.Config, s environment) (hooks, error) {
-	h := hooks{payments: make(map[string]provider.PaymentHook), mail: make(map[string]provider.MailHook), formats: make(map[string]string)}
+	h := hooks{payments: make(map[string]provider.PaymentHook), mail: make(map[string]provider.MailHook), formats: make(map[string]string), keyless: make(map[string][]string)}
 	of := make(map[string][]provider.Account) // by format
 	for _, name := range slices.Concat(c.Payments.Providers, c.Mail.Providers) {
 		p := c.Provider[name]
@@ -39,6 +40,9 @@ func newHooks(c *config.Config, s environment) (hooks, error) {
 			s.log.Warn("provider has no webhook_secrets: what its buyers do is not heard of", "provider", name)
 		default:
 			s.log.Warn("provider has no keys for webhooks: what becomes of its mail is not heard of", "provider", name)
+		}
+		if len(secrets) == 0 {
+			h.keyless[format] = append(h.keyless[format], name)
 		}
 		account := provider.Account{Provider: name}
 		for _, secret := range secrets {
@@ -116,11 +120,11 @@ func (h hooks) routes(pay *payments.Service, mail *emails.Service) map[string]we
 		open[format] = true
 	}
 	for format, hook := range h.payments {
-		all[format] = webhooks.Route{Verifier: hook, Closed: !open[format], Apply: pay.ApplyWebhook, Subject: pay.Subject}
+		all[format] = webhooks.Route{Verifier: hook, Closed: !open[format], Keyless: h.keyless[format], Apply: pay.ApplyWebhook, Subject: pay.Subject}
 	}
 	for format, hook := range h.mail {
 		all[format] = webhooks.Route{
-			Verifier: hook, Closed: !open[format], Apply: mail.ApplyWebhook, Subject: mail.Subject,
+			Verifier: hook, Closed: !open[format], Keyless: h.keyless[format], Apply: mail.ApplyWebhook, Subject: mail.Subject,
 			Patience: emails.EventPatience, Ignored: mail.IgnoreWebhook,
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"patchbay/config/setting"
+	"patchbay/core/spelling"
 )
 
 // decode fills a struct from the written settings. Every key must be that of a field, and
@@ -36,7 +37,7 @@ func (s *source) decode(path string, written any, into reflect.Value) {
 		field, known := fields[key]
 		switch {
 		case !known:
-			meant := meantBy(key, fields)
+			meant := spelling.Nearest(key, slices.Sorted(maps.Keys(fields)))
 			s.mistake(at, "is not a setting%s", suggestion(meant, fields))
 			if _, written := m[meant]; meant != "" && !written {
 				s.unread[join(path, meant)] = true // its value is in the wrong line, and not missing
@@ -213,42 +214,10 @@ func (s *source) referred(name string) (value, mistake string) {
 	return value, ""
 }
 
-// meantBy returns the setting that was probably meant by a key that is none, "" if there is no such one.
-func meantBy(key string, fields map[string]reflect.Value) string {
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if distance(key, name) <= 2 {
-			return name
-		}
-	}
-	return ""
-}
-
 // suggestion names the setting that was probably meant, or lists all.
 func suggestion(meant string, fields map[string]reflect.Value) string {
 	if meant != "" {
 		return fmt.Sprintf("; did you mean %s?", meant)
 	}
 	return "; there is " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
-}
-
-// distance returns the number of letters to insert, delete or replace (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			above := row[j]
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above+1, row[j-1]+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

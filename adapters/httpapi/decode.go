@@ -15,6 +15,7 @@ import (
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/spelling"
 )
 
 // strict is how bodies are decoded: unknown and duplicate fields are errors.
@@ -82,7 +83,7 @@ func decodeError(err error) error {
 		at := param(semantic.JSONPointer)
 		switch {
 		case errors.Is(err, json.ErrUnknownName):
-			return fault.InvalidParam(at, "unknown_field", "there is no such field")
+			return fault.InvalidParam(at, "unknown_field", "there is no such field"+meant(semantic.JSONPointer.LastToken(), fieldsOf(semantic.GoType)))
 		case errors.Is(err, errNull):
 			return fault.InvalidParam(at, "null_not_allowed", "null is not a value here; leave the field out if it has none")
 		}
@@ -91,6 +92,26 @@ func decodeError(err error) error {
 		return fault.InvalidParam(param(syntactic.JSONPointer), "duplicate_field", "the field is written twice")
 	}
 	return fault.New(fault.Invalid, "malformed_json", "the body is not one well-formed JSON document in UTF-8")
+}
+
+// meant names the one of some names that a caller has probably meant by a name that is none of them.
+func meant(name string, names []string) string {
+	if near := spelling.Nearest(name, names); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
+}
+
+// fieldsOf returns the names of the fields of a model.
+func fieldsOf(model reflect.Type) (names []string) {
+	if model == nil || model.Kind() != reflect.Struct {
+		return nil
+	}
+	for field := range model.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }
 
 // wanted describes the JSON value that a type of a model is decoded from.

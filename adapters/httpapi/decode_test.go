@@ -46,6 +46,47 @@ func TestDecodeIsStrict(t *testing.T) {
 	}
 }
 
+// The fields of an email and of a batch are spelled in two styles, which callers mix up.
+func TestAnUnknownNameIsAnsweredWithTheOneThatWasMeant(t *testing.T) {
+	t.Parallel()
+	r := postOffice(t)
+	for _, tt := range []struct{ path, body, param, meant string }{
+		{"/api/emails", `{"to":["ada@example.com"],"template_id":"welcome"}`, "template_id", "templateId"},
+		{"/api/emails", `{"to":["ada@example.com"],"dynamic_template_data":{}}`, "dynamic_template_data", "templateData"},
+		{"/api/emails", `{"to":["ada@example.com"],"Subject":"Hello"}`, "Subject", "subject"},
+		{"/api/emails", `{"to":[{"email":"ada@example.com","nmae":"Ada"}]}`, "to[0].nmae", "name"},
+		{"/api/emails", `{"to":["ada@example.com"],"attachments":[{"content_type":"text/plain"}]}`, "attachments[0].content_type", "contentType"},
+		{"/api/emails", `{"to":["ada@example.com"],"priority":1}`, "priority", ""},
+		{"/api/emails", `{"to":["ada@example.com"],"` + strings.Repeat("x", 1<<20) + `templateId":1}`, "", ""},
+		{"/api/emails/batch", `{"templateId":"welcome"}`, "templateId", "template_id"},
+		{"/api/emails/batch", `{"template_id":"welcome","personalizations":[{"to":[],"templateData":{}}]}`, "personalizations[0].templateData", "dynamic_template_data"},
+		{"/api/emails/batch", `{"template_id":"welcome","personalizations":[{"to":[{"e-mail":"ada@example.com"}]}]}`, "personalizations[0].to[0].e-mail", "email"},
+		{"/api/users", `{"email":"ada@example.com","meta_data":{}}`, "meta_data", "metadata"},
+	} {
+		a := r.do(t, "POST", tt.path, tt.body, asJSON)
+		a.refused(t, 400, "unknown_field", tt.param)
+		want := "there is no such field"
+		if tt.meant != "" {
+			want += "; did you mean " + tt.meant + "?"
+		}
+		if a.err.Message != want {
+			t.Errorf("%s %.80s: message = %q, want %q", tt.path, tt.body, a.err.Message, want)
+		}
+	}
+	for _, tt := range []struct{ target, param, want string }{
+		{"/api/emails?Recipient=x", "Recipient", "there is no such parameter here; did you mean recipient?"},
+		{"/api/emails?created_from=x", "created_from", "there is no such parameter here; did you mean createdFrom?"},
+		{"/api/emails?tag[a]=x", "tag[a]", "there is no such parameter here; did you mean tag?"},
+		{"/api/emails?metadata=x", "metadata", "there is no such parameter here; did you mean metadata[KEY]?"},
+		{"/api/emails?after=x", "after", "there is no such parameter here"},
+	} {
+		a := r.do(t, "GET", tt.target, "")
+		if a.refused(t, 400, "unknown_parameter", tt.param); a.err.Message != tt.want {
+			t.Errorf("%s: message = %q, want %q", tt.target, a.err.Message, tt.want)
+		}
+	}
+}
+
 func TestOnlyJSONContentTypesAreAccepted(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"html"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +38,10 @@ type document struct {
 	Paths      map[string]map[string]json.RawMessage
 	Components struct {
 		Parameters map[string]parameter
-		Schemas    map[string]struct{ Enum []string }
+		Schemas    map[string]struct {
+			Enum       []string
+			Properties map[string]struct{ Description string }
+		}
 	}
 }
 
@@ -107,6 +111,33 @@ func TestTheDocumentNamesTheParametersOfEveryRoute(t *testing.T) {
 				t.Errorf("%s %s: the document says of %s %v, the API %d %s", o.method, o.path, name, has(name), a.status, a.body)
 			}
 		}
+	}
+}
+
+// The description of the feed names each type of event of emails, batches and the rest, in backquotes.
+func TestTheDocumentNamesTheTypesOfEvents(t *testing.T) {
+	t.Parallel()
+	want := []string{"batch.accepted", "suppression.added", "suppression.removed", "user.created", "user.updated", "user.deleted"}
+	for _, s := range email.Statuses() {
+		if s != email.Delivered && s != email.Split { // never published for the email itself
+			want = append(want, "message."+string(s))
+		}
+	}
+	for _, e := range []email.Event{
+		email.EventDeferred, email.EventDelivered, email.EventRejected, email.EventBounced, email.EventComplained,
+		email.EventOpened, email.EventClicked, email.EventUnsubscribed,
+	} {
+		want = append(want, "message."+string(e))
+	}
+	text := serve(t).document(t).Components.Schemas["FeedEvent"].Properties["type"].Description
+	got := regexp.MustCompile("`(?:message|batch|suppression|user)\\.[a-z_]+`").FindAllString(text, -1)
+	for i, name := range got {
+		got[i] = strings.Trim(name, "`")
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if got = slices.Compact(got); !slices.Equal(got, want) {
+		t.Errorf("the document names %q, want %q", got, want)
 	}
 }
 

@@ -170,12 +170,26 @@ func newTime(in api.RescheduleRequest) (time.Time, error) {
 
 // retryEmails is idempotent by itself: see emails.Service.RetryAll.
 func (s *Server) retryEmails(r *request, in api.RetryRequest, _ idempotency.Key) (any, error) {
-	set := emails.RetrySet{Status: email.Status(in.Status), Since: in.Since, Before: in.Before, Provider: in.Provider, Code: in.Code}
+	set := emails.RetrySet{Status: email.Status(in.Status), Since: in.Since, Before: in.Before}
+	var cursor string
+	for _, one := range []struct {
+		name string
+		from *string
+		to   *string
+	}{{"provider", in.Provider, &set.Provider}, {"code", in.Code, &set.Code}, {"cursor", in.Cursor, &cursor}} {
+		switch {
+		case one.from == nil:
+		case *one.from == "": // it would select all
+			return nil, emptyParam(one.name)
+		default:
+			*one.to = *one.from
+		}
+	}
 	limit := emails.MaxRetried
 	if in.Limit != nil {
 		limit = *in.Limit
 	}
-	done, err := s.Emails.RetryAll(r.ctx, r.caller.Tenant, set, in.Cursor, limit)
+	done, err := s.Emails.RetryAll(r.ctx, r.caller.Tenant, set, cursor, limit)
 	r.logSet("email.retry", err, done.Retried)
 	return api.RetryResult{Retried: done.Retried, Skipped: done.Skipped, NextCursor: done.Next}, err
 }

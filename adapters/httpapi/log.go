@@ -13,6 +13,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/core/payments"
+	"patchbay/core/webhooks"
 )
 
 // logEntry holds what is logged about a request.
@@ -97,6 +98,8 @@ func (s *Server) logFailure(c *fiber.Ctx, status int, code string, err error) {
 	case code == payments.CodeRestored: // logged separately, as is its end
 	case code == codeNoMemory: // the caller retries; nothing is broken
 		s.memoryRefusals.Note(context.Background(), code, attrs...)
+	case code == webhooks.CodeNoKeys: // the provider sends it again; nothing is broken
+		s.noteWebhook(c, &s.keylessRefusals, attrs, err)
 	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // 501 is the client's fault
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)
@@ -104,9 +107,14 @@ func (s *Server) logFailure(c *fiber.Ctx, status int, code string, err error) {
 		client := s.client(c.Context()).String()
 		s.credentialRefusals.Note(context.Background(), code+" "+client, append(attrs, slog.String("client", client))...)
 	case fault.From(err).Code == "invalid_signature":
-		hook := strings.Clone(c.Params("route"))
-		s.signatureRefusals.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)
+		s.noteWebhook(c, &s.signatureRefusals, attrs, err)
 	}
+}
+
+// noteWebhook logs why a webhook was refused, once a minute for each route.
+func (s *Server) noteWebhook(c *fiber.Ctx, to *logging.Repeated, attrs []slog.Attr, err error) {
+	hook := strings.Clone(c.Params("route"))
+	to.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)
 }
 
 // logAction logs what a person did to an object through the API, and its result.

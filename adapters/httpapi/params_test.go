@@ -67,7 +67,7 @@ func TestLimitAndCursor(t *testing.T) {
 		limit int // 0 where it is refused
 	}{
 		{"", 20},
-		{"limit=", 20},
+		{"limit=", 0},
 		{"limit=1", 1},
 		{"limit=100", 100},
 		{"limit=0", 0},

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"patchbay/core/apikeys"
+	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/logging"
@@ -116,6 +118,28 @@ func (r *request) queries(name string) map[string]string {
 	return values
 }
 
+// queryAddress returns a query parameter that is an address, or "" if it is not there. A blank in what is no
+// address comes from a plus sign: nothing would be found by it, which looks like an answer.
+func (r *request) queryAddress(name string) (string, error) {
+	text := r.query(name)
+	if _, err := email.ParseAddress(text); err != nil && strings.Contains(text, " ") {
+		return "", fault.InvalidParam(name, "invalid_"+name, name+" must be one address such as ada@example.com")
+	}
+	return text, nil
+}
+
+// explained returns err, and says of a parameter with a blank where that may come from: an address with a
+// plus sign, or a time with the offset +01:00.
+func (r *request) explained(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || f.Kind != fault.Invalid || !slices.Contains(r.route.params, f.Param) || !strings.Contains(r.Query(f.Param), " ") {
+		return err
+	}
+	more := *f
+	more.Message += "; a + in a query means a blank: write it as %2B"
+	return &more
+}
+
 // queryTime returns a query parameter that is a time, or the zero time if it is not there.
 func (r *request) queryTime(name string) (time.Time, error) {
 	text := r.query(name)
@@ -147,7 +171,7 @@ func (s *Server) handle(method, path, scope string, limit int, serve handler, pa
 		}
 		model, err := serve(r)
 		if err != nil || model == nil {
-			return err
+			return r.explained(err)
 		}
 		return r.answer(model)
 	})

@@ -168,10 +168,15 @@ func TestRefusedCredentialsAreLogged(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) {
 		s.Webhooks.Routes["stripe"] = webhooks.Route{Verifier: unsigned{&verifier{}}}
+		s.Webhooks.Routes["keyless"] = webhooks.Route{Verifier: unsigned{&verifier{}}, Keyless: []string{"first", "second"}}
 	})
 	for range 50 {
 		r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer pb_live_a_secretsecret"})
 		r.do(t, "POST", "/api/webhooks/stripe", `{}`, asJSON)
+		a := r.do(t, "POST", "/api/webhooks/keyless", `{}`, asJSON)
+		if a.refused(t, 503, "webhook_keys_missing", ""); a.header.Get("Retry-After") != "60" || strings.Contains(a.body, "first") {
+			t.Fatalf("got %v %s, want a Retry-After of 60, and no name of a provider", a.header, a.body)
+		}
 	}
 	credentials := linesWith(&r.log, "credential is refused")
 	if len(credentials) != 1 {
@@ -187,6 +192,13 @@ func TestRefusedCredentialsAreLogged(t *testing.T) {
 	}
 	if got := linesWith(&r.log, "signature of a webhook is refused"); len(got) != 1 || !strings.Contains(got[0], "type=stripe") {
 		t.Errorf("lines = %q, want one with type=stripe", got)
+	}
+	keyless := linesWith(&r.log, "webhook is refused: its provider may be one without keys for webhooks")
+	if len(keyless) != 1 || !strings.Contains(keyless[0], "type=keyless") || !strings.Contains(keyless[0], "no keys are configured for first, second: invalid (invalid_signature)") {
+		t.Errorf("lines = %q, want one with type=keyless, the names, and why the signature was refused", keyless)
+	}
+	if got := linesWith(&r.log, "request failed"); len(got) != 0 {
+		t.Errorf("lines = %q, want none: nothing is broken", got)
 	}
 }
 

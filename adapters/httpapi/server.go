@@ -74,6 +74,7 @@ type Server struct {
 	underway           atomic.Int64 // requests in progress
 	credentialRefusals logging.Repeated
 	signatureRefusals  logging.Repeated // of webhooks
+	keylessRefusals    logging.Repeated // of webhooks
 	memoryRefusals     logging.Repeated // of request bodies
 }
 
@@ -84,6 +85,7 @@ func New(o Options) *Server {
 		credentialRefusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
 		memoryRefusals:     logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "request is refused for lack of memory"},
 		signatureRefusals:  logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
+		keylessRefusals:    logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "webhook is refused: its provider may be one without keys for webhooks"},
 	}
 	s.Connections.Trusted = s.trusts
 	s.Connections.Limits = cmp.Or(s.Connections.Limits, wire.Defaults)

@@ -19,7 +19,11 @@ func (s *Server) addSuppression(r *request, in api.NewSuppression, _ idempotency
 }
 
 func (s *Server) listSuppressions(r *request, cursor string, limit int) (any, error) {
-	if address := r.query("email"); address != "" {
+	address, err := r.queryAddress("email")
+	if err != nil {
+		return nil, err
+	}
+	if address != "" {
 		v, err := s.Suppressions.Get(r.ctx, r.caller.Tenant, s.Suppressions.IDOf(r.caller.Tenant, address))
 		if fault.Is(err, fault.NotFound) {
 			return api.SuppressionPage{}, nil

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"patchbay/core/fault"
@@ -52,8 +53,9 @@ func (r *request) readTarget() error {
 	return r.checkQuery()
 }
 
-// checkQuery refuses unknown and repeated parameters: with a misspelled filter everything
-// would be listed.
+// checkQuery refuses unknown, repeated and empty parameters: with a misspelled filter, or with one from a
+// variable that is not set, everything would be listed. The value of a key of an object may be empty: it
+// selects what has the empty value.
 func (r *request) checkQuery() error {
 	if len(r.Request().URI().QueryString()) == 0 {
 		return nil
@@ -67,7 +69,7 @@ func (r *request) checkQuery() error {
 		name, inside := splitKey(string(key))
 		index := slices.Index(r.route.params, name)
 		if index < 0 || strings.HasSuffix(name, object) != (inside != "") {
-			return fault.InvalidParam(echoable(string(key)), "unknown_parameter", "there is no such parameter here")
+			return r.unknownParam(string(key))
 		}
 		if inside != "" {
 			if slices.Contains(objects, string(key)) {
@@ -80,8 +82,31 @@ func (r *request) checkQuery() error {
 			return fault.InvalidParam(r.route.params[index], "duplicate_parameter", "the parameter is given twice")
 		}
 		seen |= 1 << index
+		if len(value) == 0 {
+			return emptyParam(r.route.params[index])
+		}
 	}
 	return nil
+}
+
+// unknownParam returns the error of a key that is about no parameter of the route.
+func (r *request) unknownParam(key string) error {
+	plain, _, _ := strings.Cut(key, "[")
+	hint := strings.Replace(meant(plain, r.route.params), object, "[KEY]", 1)
+	return fault.InvalidParam(echoable(key), "unknown_parameter", "there is no such parameter here"+hint)
+}
+
+// emptyParam returns the error of a parameter, or of a field that selects, that is there without a value. Its
+// code is that of a wrong value: invalid_created_from for createdFrom.
+func emptyParam(name string) error {
+	var code strings.Builder
+	for _, r := range name {
+		if unicode.IsUpper(r) {
+			code.WriteByte('_')
+		}
+		code.WriteRune(unicode.ToLower(r))
+	}
+	return fault.InvalidParam(name, "invalid_"+code.String(), name+" is empty; leave it out, or give it a value")
 }
 
 // object follows the name of a parameter that has a value for each of some keys, in the parameters of a

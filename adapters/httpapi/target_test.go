@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -202,6 +203,40 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	r.do(t, "POST", "/api/webhooks/stripe?source=live", "{}").hasStatus(t, 200)
 }
 
+// An empty filter, as from a variable that is not set, would list everything.
+func TestEmptyParametersAreRefused(t *testing.T) {
+	t.Parallel()
+	r, _ := shop(t)
+	codes := map[string]string{"createdFrom": "invalid_created_from", "createdBefore": "invalid_created_before", "customerId": "invalid_customer_id"}
+	seen := 0
+	for _, o := range r.document(t).operations(t) {
+		for _, p := range o.parameters {
+			if !strings.HasPrefix(o.path, "/api/") || p.In != "query" || p.Style == "deepObject" {
+				continue
+			}
+			seen++
+			target := strings.ReplaceAll(o.path, "{id}", "sup_1") + "?" + p.Name
+			code := cmp.Or(codes[p.Name], "invalid_"+p.Name)
+			r.do(t, o.method, target+"=", "").refused(t, 400, code, p.Name)
+			r.do(t, o.method, target, "").refused(t, 400, code, p.Name)
+		}
+	}
+	if seen < 20 {
+		t.Errorf("got %d parameters, want at least 20", seen)
+	}
+}
+
+// What selects emails in a body is held to the same.
+func TestEmptyFieldsThatSelectAreRefused(t *testing.T) {
+	t.Parallel()
+	r := postOffice(t)
+	for _, field := range []string{"provider", "code", "cursor"} {
+		r.do(t, "POST", "/api/emails/retry", `{"status":"failed","`+field+`":""}`, asJSON).refused(t, 400, "invalid_"+field, field)
+	}
+	r.do(t, "POST", "/api/emails/retry", `{"status":"failed","provider":"outbox","code":"quota_exceeded"}`, asJSON).hasStatus(t, 200)
+	r.do(t, "POST", "/api/emails/retry", `{"status":"failed","cursor":"nonsense"}`, asJSON).refused(t, 400, "invalid_cursor", "cursor")
+}
+
 // An unknown status would list nothing, which looks like an answer.
 func TestUnknownStatusesAreRefused(t *testing.T) {
 	t.Parallel()
@@ -221,7 +256,7 @@ func TestUnknownStatusesAreRefused(t *testing.T) {
 			t.Errorf("%s: message = %q, want %q", path, got, want)
 		}
 	}
-	for status, n := range map[string]int{"succeeded": 1, "canceled": 0, "requires_payment_method": 0, "": 1} {
+	for status, n := range map[string]int{"succeeded": 1, "canceled": 0, "requires_payment_method": 0} {
 		a := r.do(t, "GET", "/api/payments?status="+status, "")
 		if a.status != 200 || strings.Count(a.body, `"amountCapturable"`) != n {
 			t.Errorf("%q: %d %s, want %d", status, a.status, a.body, n)

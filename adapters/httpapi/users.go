@@ -78,7 +78,11 @@ func (s *Server) listUsers(r *request, cursor string, limit int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if email := r.query("email"); email != "" {
+	email, err := r.queryAddress("email")
+	switch {
+	case err != nil:
+		return nil, err
+	case email != "":
 		return s.findUser(r, email, consistency)
 	}
 	page, source, err := s.Users.List(r.ctx, r.caller.Tenant, cursor, limit, consistency)

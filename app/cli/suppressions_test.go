@@ -14,7 +14,11 @@ func TestARemovedReasonIsNamedAndSoIsWhatStays(t *testing.T) {
 			t.Fatalf("add: got %+v, want exit code 0", got)
 		}
 	}
-	got := r.run(t, "suppressions", "remove", "no@example.com", "--reason", "manual")
+	got := r.run(t, "suppressions", "remove", "no@example.com", "--reason", "bounced")
+	if want := "suppressed, but not for the reason bounced; it is for manual, unsubscribed"; got.code != 1 || !strings.Contains(got.stderr, want) {
+		t.Errorf("a reason that it has not: got %+v, want exit code 1, %q", got, want)
+	}
+	got = r.run(t, "suppressions", "remove", "no@example.com", "--reason", "manual")
 	for _, want := range []string{"no@example.com: manual is removed", "no@example.com: unsubscribed stays\n"} {
 		if !strings.Contains(got.stdout, want) {
 			t.Errorf("stdout = %q, want %q in it", got.stdout, want)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime"
 	"net/mail"
 	"regexp"
@@ -225,10 +226,11 @@ func (d Draft) checkHeaders() error {
 	if len(d.Headers) > maxHeaders {
 		return fault.InvalidParam("headers", "too_many_headers", "a message takes at most 30 headers of its own")
 	}
-	for name, value := range d.Headers {
+	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
+		value := d.Headers[name]
 		switch {
 		case !isToken(name) || len(name) > 76:
-			return fault.InvalidParam("headers", "invalid_header", "a header's name takes at most 76 letters, digits, hyphens and underscores")
+			return fault.InvalidEntry("headers", name, "invalid_header", "a header's name takes at most 76 letters, digits, hyphens and underscores")
 		case DerivedHeader(name):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header is made from other fields")
 		case ForbiddenHeader(name):
@@ -289,13 +291,15 @@ func (d Draft) checkLabels() error {
 	if len(d.Metadata) > MaxMetadata {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 20 keys")
 	}
-	for k, v := range d.Metadata {
-		if strings.HasPrefix(strings.ToLower(k), reservedPrefix) {
-			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not begin with patchbay_, with which the gateway marks its mail")
-		}
-		if !isToken(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !isOneLine(v) {
-			return fault.InvalidParam("metadata", "invalid_metadata",
-				"metadata keys take 1 to 40 letters, digits, hyphens and underscores; values 500 characters on one line")
+	for _, k := range slices.Sorted(maps.Keys(d.Metadata)) {
+		v := d.Metadata[k]
+		switch {
+		case strings.HasPrefix(strings.ToLower(k), reservedPrefix):
+			return fault.InvalidEntry("metadata", k, "reserved_metadata", "metadata keys may not begin with patchbay_, with which the gateway marks its mail")
+		case !isToken(k) || len(k) > 40:
+			return fault.InvalidEntry("metadata", k, "invalid_metadata", "metadata keys take 1 to 40 letters, digits, hyphens and underscores")
+		case utf8.RuneCountInString(v) > 500 || !isOneLine(v):
+			return fault.InvalidEntry("metadata", k, "invalid_metadata", "metadata values take at most 500 characters on one line")
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 type cursor struct {
 	seq int64 // 0 before the first event
 	// mark is empty before the first event, and in cursors issued by earlier versions. Those are
-	// accepted without checking the event.
+	// accepted if there is an event with their number, whichever it is.
 	mark string
 }
 
@@ -26,7 +26,7 @@ const markLength = 13
 // markOf returns a digest of an event's id. Ids are random, so no two events have the same.
 func markOf(e event.Event) string {
 	sum := sha256.Sum256([]byte(e.ID))
-	return fmt.Sprintf("%0*s", markLength, strconv.FormatUint(binary.BigEndian.Uint64(sum[:]), 36))
+	return formatMark(binary.BigEndian.Uint64(sum[:]))
 }
 
 func cursorAfter(e event.Event) cursor { return cursor{e.Seq, markOf(e)} }
@@ -39,20 +39,28 @@ func (c cursor) String() string {
 	return seq + "." + c.mark
 }
 
+var errCursor = fault.InvalidParam("cursor", "invalid_cursor", "cursor must be a nextCursor of this list")
+
+// parseCursor accepts no spelling but that of String.
 func parseCursor(s string) (cursor, error) {
 	if s == "" {
 		return cursor{}, nil
 	}
 	number, mark, marked := strings.Cut(s, ".")
 	seq, err := strconv.ParseInt(number, 36, 64)
-	if err != nil || seq < 0 || marked && (seq == 0 || !isMark(mark)) {
-		return cursor{}, fault.InvalidParam("cursor", "invalid_cursor", "cursor must be a nextCursor of this list")
+	at := cursor{seq, mark}
+	if err != nil || seq < 0 || at.String() != s || marked && (seq == 0 || !isMark(mark)) {
+		return cursor{}, errCursor
 	}
-	return cursor{seq, mark}, nil
+	return at, nil
 }
 
+// isMark reports whether markOf may have returned s.
 func isMark(s string) bool {
-	return len(s) == markLength && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z')
-	})
+	sum, err := strconv.ParseUint(s, 36, 64)
+	return err == nil && formatMark(sum) == s
+}
+
+func formatMark(sum uint64) string {
+	return fmt.Sprintf("%0*s", markLength, strconv.FormatUint(sum, 36))
 }

@@ -27,8 +27,10 @@ func New(feed ports.Feed) *Service { return &Service{feed} }
 // the store was restored from an older copy of itself, or is another store: the events that
 // follow do not continue what the reader has read.
 //
-// Invalid: the cursor is not one of ours. Conflict with CodeGone: see above; the reader must
-// begin again without a cursor.
+// Invalid: the cursor is not one of ours. A number alone, which earlier versions gave out, is
+// ours only if its event is there: otherwise it is more likely a mistake, which must not make a
+// reader begin again. Conflict with CodeGone: see above; the reader must begin again without a
+// cursor.
 func (s *Service) Read(ctx context.Context, tenant, cursor string, limit int) (events []event.Event, next string, err error) {
 	at, err := parseCursor(cursor)
 	if err != nil {
@@ -38,7 +40,9 @@ func (s *Service) Read(ctx context.Context, tenant, cursor string, limit int) (e
 	switch {
 	case err != nil:
 		return nil, "", err
-	case at.seq > 0 && (last == nil || at.mark != "" && markOf(*last) != at.mark):
+	case at.seq > 0 && at.mark == "" && last == nil:
+		return nil, "", errCursor
+	case at.seq > 0 && at.mark != "" && (last == nil || markOf(*last) != at.mark):
 		return nil, "", fault.New(fault.Conflict, CodeGone, "the event that this cursor points at is not in the feed: "+
 			"an older copy of the store was put back, or it is another store; read from the beginning, without a cursor")
 	case len(events) > 0:

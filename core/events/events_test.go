@@ -108,8 +108,8 @@ func TestATenantReadsItsOwn(t *testing.T) {
 }
 
 // Cursors of versions that put no digest into them are accepted whatever event is at their place,
-// and replaced by one with a digest. If there is no event at their place, an older copy was
-// restored.
+// and replaced by one with a digest. If there is no event at their place, they are no cursors: a
+// word that somebody has typed is such a number, too.
 func TestCursorsOfEarlierVersions(t *testing.T) {
 	t.Parallel()
 	r := newRig()
@@ -127,8 +127,19 @@ func TestCursorsOfEarlierVersions(t *testing.T) {
 			t.Errorf("%q leads to %q, want \".\" in it", tt.cursor, next)
 		}
 	}
-	r.wantGone(t, "acme", "15")
-	r.wantGone(t, "acme", "zz")
+	r.tell(t, "umbrella", 1) // 41
+	for _, cursor := range []string{"15", "16", "zz", "garbage", "1y2p0ij32e8e7"} {
+		r.wantInvalid(t, "acme", cursor)
+	}
+}
+
+// wantInvalid checks that a cursor is refused as none of ours.
+func (r *rig) wantInvalid(t *testing.T, tenant, cursor string) {
+	t.Helper()
+	if read, next, err := r.Read(t.Context(), tenant, cursor, 10); !fault.Is(err, fault.Invalid) ||
+		fault.From(err).Param != "cursor" || fault.From(err).Code != "invalid_cursor" || read != nil || next != "" {
+		t.Errorf("%q: %v, %q, %v; want invalid (invalid_cursor) at cursor", cursor, read, next, err)
+	}
 }
 
 // wantGone checks that a cursor is refused because its event does not exist.
@@ -190,14 +201,13 @@ func TestALargeEventDoesNotHideTheNext(t *testing.T) {
 func TestACursorOfOthersIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig()
+	r.tell(t, "acme", 40)
 	for _, cursor := range []string{
 		"-1", "-zz", "!", "1.5", "a b", " 1", "é", "\x00", strings.Repeat("z", 14),
 		".", "1.", ".0000000000000", "0.0000000000000", "-1.0000000000000", "1.000000000000", "1.00000000000000", "1.000000000000Z", "1.0000000000000.0",
+		"1.zzzzzzzzzzzzz", "1.+000000000001", "+1", "01", "A", "+1.0000000000000", "01.0000000000000", "A.0000000000000", // spelled otherwise than ours
 	} {
-		if read, next, err := r.Read(t.Context(), "acme", cursor, 10); !fault.Is(err, fault.Invalid) ||
-			fault.From(err).Param != "cursor" || fault.From(err).Code != "invalid_cursor" || read != nil || next != "" {
-			t.Errorf("%q: %v, %q, %v; want invalid (invalid_cursor) at cursor", cursor, read, next, err)
-		}
+		r.wantInvalid(t, "acme", cursor)
 	}
 }
 

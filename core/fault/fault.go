@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind classifies a failure by what may be done next.
@@ -164,6 +165,27 @@ func New(kind Kind, code, message string) *Error {
 func InvalidParam(param, code, message string) *Error {
 	return &Error{Kind: Invalid, Param: param, Code: code, Message: message}
 }
+
+// InvalidEntry returns the error for one entry of a field that is a map. Its key may be none: what cannot be
+// printed is replaced, and the end of a long one is cut off.
+func InvalidEntry(param, key, code, message string) *Error {
+	runes := []rune(key)
+	if len(runes) > maxKey {
+		runes = append(runes[:maxKey], '…')
+	}
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = unicode.ReplacementChar
+		}
+	}
+	key = string(runes)
+	if key != "" {
+		param += "." + key
+	}
+	return InvalidParam(param, code, message)
+}
+
+const maxKey = 80 // characters: no valid key is longer
 
 // Wrap classifies err. The text of err is not shown to callers.
 func Wrap(kind Kind, op string, err error) *Error {

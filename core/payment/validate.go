@@ -1,6 +1,8 @@
 package payment
 
 import (
+	"cmp"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -54,10 +56,6 @@ func (f Fields) Check() error {
 		return fault.InvalidParam("paymentMethod", "invalid_payment_method", "paymentMethod takes a provider's token, never a card number")
 	case len(f.PaymentMethods) > maxProviders || len(f.Customers) > maxProviders:
 		return fault.InvalidParam("paymentMethods", "too_many_providers", "paymentMethods and customers take at most 32 providers each")
-	case !validTokens(f.PaymentMethods):
-		return fault.InvalidParam("paymentMethods", "invalid_payment_method", "paymentMethods take a provider's token each, never a card number")
-	case !validTokens(f.Customers):
-		return fault.InvalidParam("customers", "invalid_customer", "customers take at most 255 characters each")
 	case f.CaptureMethod != "" && f.CaptureMethod != CaptureAutomatic && f.CaptureMethod != CaptureManual:
 		return fault.InvalidParam("captureMethod", "invalid_capture_method", "captureMethod must be automatic or manual")
 	case f.Confirmation != "" && f.Confirmation != ConfirmClient && f.Confirmation != ConfirmServer:
@@ -65,22 +63,29 @@ func (f Fields) Check() error {
 	case f.Confirmation == ConfirmClient && f.Confirm:
 		return fault.InvalidParam("confirmation", "invalid_confirmation", "what is confirmed at once is not confirmed by the client")
 	}
-	if err := checkURL(f.ReturnURL); err != nil {
-		return err
-	}
-	return checkMetadata(f.Metadata)
+	return cmp.Or(
+		checkTokens("paymentMethods", f.PaymentMethods, "invalid_payment_method", "paymentMethods take a provider's token each, never a card number"),
+		checkTokens("customers", f.Customers, "invalid_customer", "customers take at most 255 characters each"),
+		checkURL(f.ReturnURL),
+		checkMetadata(f.Metadata),
+	)
 }
 
 // validToken reports whether s may be a provider's token.
 func validToken(s string) bool { return len(s) <= maxToken && !HasCardNumber(s) }
 
-func validTokens(byProvider map[string]string) bool {
-	for name, s := range byProvider {
-		if !validToken(name) || !validToken(s) {
-			return false
+// checkTokens returns Invalid unless a field has a valid token for each provider. A name that may be a card
+// number is not repeated.
+func checkTokens(param string, byProvider map[string]string, code, message string) error {
+	for _, name := range slices.Sorted(maps.Keys(byProvider)) {
+		switch {
+		case !validToken(name):
+			return fault.InvalidParam(param, code, message)
+		case !validToken(byProvider[name]):
+			return fault.InvalidEntry(param, name, code, message)
 		}
 	}
-	return true
+	return nil
 }
 
 func checkURL(s string) error {
@@ -98,17 +103,20 @@ func checkMetadata(metadata map[string]string) error {
 	if len(metadata) > MaxMetadata {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 45 keys")
 	}
-	for k, v := range metadata {
+	for _, k := range slices.Sorted(maps.Keys(metadata)) {
+		v := metadata[k]
 		switch {
+		case HasCardNumber(k): // the key is not named
+			return fault.InvalidParam("metadata", "card_number", "metadata must not hold a card number")
 		case k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || strings.ContainsAny(k, "[]"):
-			return fault.InvalidParam("metadata", "invalid_metadata",
+			return fault.InvalidEntry("metadata", k, "invalid_metadata",
 				"metadata keys take 1 to 40 characters without square brackets")
 		case Reserved(k):
-			return fault.InvalidParam("metadata."+k, "reserved_metadata", "metadata keys that begin with patchbay_ are reserved")
+			return fault.InvalidEntry("metadata", k, "reserved_metadata", "metadata keys that begin with patchbay_ are reserved")
 		case utf8.RuneCountInString(v) > MaxMetadataValue:
-			return fault.InvalidParam("metadata."+k, "invalid_metadata", "metadata values take at most 500 characters")
-		case HasCardNumber(k) || HasCardNumber(v):
-			return fault.InvalidParam("metadata", "card_number", "metadata must not hold a card number")
+			return fault.InvalidEntry("metadata", k, "invalid_metadata", "metadata values take at most 500 characters")
+		case HasCardNumber(v):
+			return fault.InvalidEntry("metadata", k, "card_number", "metadata must not hold a card number")
 		}
 	}
 	return nil

@@ -18,13 +18,13 @@ func TestNoCardNumberIsKept(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, r *rig) {
 		least := payments.CreateRequest{Amount: 900, Currency: "usd"}
 		for param, write := range map[string]func(*payments.CreateRequest){
-			"paymentMethod":  func(c *payments.CreateRequest) { c.PaymentMethod = card },
-			"paymentMethods": func(c *payments.CreateRequest) { c.PaymentMethods = map[string]string{"acme": card} },
-			"customers":      func(c *payments.CreateRequest) { c.Customers = map[string]string{"acme": card} },
-			"customerId":     func(c *payments.CreateRequest) { c.CustomerID = card },
-			"description":    func(c *payments.CreateRequest) { c.Description = card },
-			"returnUrl":      func(c *payments.CreateRequest) { c.ReturnURL = "https://shop.example/?card=" + card },
-			"metadata":       func(c *payments.CreateRequest) { c.Metadata = map[string]string{"card": card} },
+			"paymentMethod":       func(c *payments.CreateRequest) { c.PaymentMethod = card },
+			"paymentMethods.acme": func(c *payments.CreateRequest) { c.PaymentMethods = map[string]string{"acme": card} },
+			"customers.acme":      func(c *payments.CreateRequest) { c.Customers = map[string]string{"acme": card} },
+			"customerId":          func(c *payments.CreateRequest) { c.CustomerID = card },
+			"description":         func(c *payments.CreateRequest) { c.Description = card },
+			"returnUrl":           func(c *payments.CreateRequest) { c.ReturnURL = "https://shop.example/?card=" + card },
+			"metadata.card":       func(c *payments.CreateRequest) { c.Metadata = map[string]string{"card": card} },
 		} {
 			request := least
 			write(&request)

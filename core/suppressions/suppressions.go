@@ -197,7 +197,8 @@ func ParseReason(name string) (suppression.Reason, error) {
 // Remove makes the reasons of a suppression not count any more, all of them if none is given. Events
 // from before now never bring them back.
 //
-// NotFound: no such suppression, or it has none of the reasons. Unavailable; UnknownOutcome.
+// NotFound: no such suppression; with code not_suppressed_for_reason it has none of the reasons, but
+// others. Unavailable; UnknownOutcome.
 func (s *Service) Remove(ctx context.Context, tenant, id string, reasons ...suppression.Reason) error {
 	if _, err := s.Get(ctx, tenant, id); err != nil {
 		return err
@@ -206,7 +207,7 @@ func (s *Service) Remove(ctx context.Context, tenant, id string, reasons ...supp
 	_, err := s.change(ctx, tenant, id, func(v *suppression.Suppression) error {
 		counted := v.Remove(s.Clock.Now(), reasons...)
 		if !counted && first {
-			return errNotFound
+			return missing(v, reasons)
 		}
 		if first = false; !counted { // an earlier save succeeded, only its response was lost
 			return record.ErrUnchanged
@@ -214,6 +215,24 @@ func (s *Service) Remove(ctx context.Context, tenant, id string, reasons ...supp
 		return nil
 	})
 	return err
+}
+
+// missing returns the error about reasons that a suppression does not have.
+func missing(v *suppression.Suppression, reasons []suppression.Reason) error {
+	counting := v.Counting()
+	if len(counting) == 0 {
+		return errNotFound
+	}
+	var has []string
+	for _, e := range counting {
+		has = append(has, string(e.Reason))
+	}
+	var asked []string
+	for _, r := range reasons {
+		asked = append(asked, string(r))
+	}
+	return fault.New(fault.NotFound, "not_suppressed_for_reason",
+		"this address is suppressed, but not for the reason "+strings.Join(asked, " or ")+"; it is for "+strings.Join(has, ", "))
 }
 
 // IDOf returns the id of the suppression of an address, whether it is suppressed or not.

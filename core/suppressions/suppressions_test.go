@@ -145,7 +145,11 @@ func TestOneReasonIsRemoved(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		v := r.add(t, "ada@example.com", suppression.Bounced)
 		r.add(t, "ada@example.com", suppression.Unsubscribed)
-		wantKind(t, r.Remove(t.Context(), tenant, v.ID, suppression.Complained), fault.NotFound)
+		err := r.Remove(t.Context(), tenant, v.ID, suppression.Complained)
+		wantKind(t, err, fault.NotFound)
+		if got := fault.From(err); got.Code != "not_suppressed_for_reason" || !strings.Contains(got.Message, "not for the reason complained; it is for bounced") {
+			t.Errorf("error = %v, want code not_suppressed_for_reason, and both reasons", err)
+		}
 		if err := r.Remove(t.Context(), tenant, v.ID, suppression.Bounced); err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ package user
 import (
 	"maps"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -132,12 +133,13 @@ func checkMetadata(metadata map[string]string) error {
 	if len(metadata) > MaxMetadata {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 50 keys")
 	}
-	for k, v := range metadata {
+	for _, k := range slices.Sorted(maps.Keys(metadata)) {
+		v := metadata[k]
 		switch {
 		case k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || strings.Contains(k, "\x00"):
-			return fault.InvalidParam("metadata", "invalid_metadata", "metadata keys take 1 to 40 characters, none of them zero")
+			return fault.InvalidEntry("metadata", k, "invalid_metadata", "metadata keys take 1 to 40 characters, none of them zero")
 		case utf8.RuneCountInString(v) > MaxMetadataValue || strings.Contains(v, "\x00"):
-			return fault.InvalidParam("metadata."+k, "invalid_metadata", "metadata values take at most 500 characters, none of them zero")
+			return fault.InvalidEntry("metadata", k, "invalid_metadata", "metadata values take at most 500 characters, none of them zero")
 		}
 	}
 	return nil

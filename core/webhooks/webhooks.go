@@ -4,7 +4,9 @@ package webhooks
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"patchbay/core/event"
@@ -50,6 +52,8 @@ type Route struct {
 	// Closed means that no configured provider sends webhooks here. Events that were received earlier are
 	// applied and erased nevertheless.
 	Closed bool
+	// Keyless are the configured providers that send webhooks here and have no keys to verify them by.
+	Keyless []string
 	// Apply applies an event to what it is about. It must be idempotent. NotFound and every
 	// transient error is retried; Invalid is not. If what the event is about was erased, only the
 	// event's name is kept once it does not wait any more. The News of an event are published
@@ -140,44 +144,60 @@ func recordID(e webhook.Event) string { return e.Provider + ":" + e.ID }
 
 // Delivery is a webhook whose body may be read: its route exists and its headers are acceptable.
 type Delivery struct {
-	service  *Service
-	route    string
-	verifier ports.Verifier
-	header   func(string) string
+	service *Service
+	name    string // of the route
+	route   Route
+	header  func(string) string
 }
 
 // Open checks the route and the headers of a webhook. A body can only be passed to the Delivery
 // that it returns, so no body is read that would be refused anyway.
 //
-// NotFound: no such route, or it is closed. Invalid: see ports.Verifier.
+// NotFound: no such route, or it is closed. Invalid: see ports.Verifier. Unavailable: see CodeNoKeys.
 func (s *Service) Open(route string, header func(string) string) (Delivery, error) {
 	r, ok := s.Routes[route]
 	if !ok || r.Closed {
 		return Delivery{}, fault.New(fault.NotFound, "no_such_route", "no provider sends webhooks here")
 	}
 	if err := r.Verifier.CheckHeaders(header); err != nil {
-		return Delivery{}, err
+		return Delivery{}, r.refused(err)
 	}
-	return Delivery{service: s, route: route, verifier: r.Verifier, header: header}, nil
+	return Delivery{service: s, name: route, route: r, header: header}, nil
+}
+
+// CodeNoKeys is the code for a webhook that fits no key, where a provider that sends webhooks to the route has
+// none: it may be that provider's. It is Unavailable, so that the provider sends it again: not every provider
+// does so after a refusal, and the keys may be about to be configured.
+const CodeNoKeys = "webhook_keys_missing"
+
+// refused returns the error of a webhook that was not accepted.
+func (r Route) refused(err error) error {
+	if len(r.Keyless) == 0 || fault.From(err).Code != "invalid_signature" {
+		return err
+	}
+	return &fault.Error{
+		Kind: fault.Unavailable, Code: CodeNoKeys, Message: "no key of a provider fits, and one has no keys for webhooks configured",
+		RetryAfter: time.Minute, Err: fmt.Errorf("no keys are configured for %s: %w", strings.Join(r.Keyless, ", "), err),
+	}
 }
 
 // Receive verifies a webhook and stores its events. When it returns nil, they are on disk, and
 // receiving any of them again changes nothing.
 //
 // Invalid: not signed by a configured account, see ports.Verifier. Unavailable, UnknownOutcome:
-// the events may not be stored; the provider must send them again.
+// the events may not be stored, or see CodeNoKeys; the provider must send them again.
 func (d Delivery) Receive(ctx context.Context, body []byte) error {
-	events, err := d.verifier.Verify(ctx, body, d.header)
+	events, err := d.route.Verifier.Verify(ctx, body, d.header)
 	if err != nil {
-		return err
+		return d.route.refused(err)
 	}
-	return d.service.store(ctx, d.route, events)
+	return d.service.store(ctx, d.name, events)
 }
 
 // Acknowledgement returns the answer that the provider expects after Receive has returned nil. ok is
 // false for a provider that expects nothing in particular.
 func (d Delivery) Acknowledgement() (answer ports.Acknowledgement, ok bool) {
-	own, ok := d.verifier.(ports.Acknowledger)
+	own, ok := d.route.Verifier.(ports.Acknowledger)
 	if ok {
 		answer = own.Acknowledge()
 	}

@@ -110,6 +110,7 @@ func within(t *testing.T, fail func(id string, try int) error, journalFail func(
 			Journal: journal, Clock: clock.System{}, Owner: "one", Log: logging.New(slog.NewTextHandler(log, nil)).Logger, Accounts: []string{"acme"},
 			Routes: map[string]webhooks.Route{
 				"acme": {Verifier: verifier{}, Apply: e.apply}, "closed": {Verifier: verifier{}, Apply: e.apply, Closed: true},
+				"keyless": {Verifier: verifier{}, Apply: e.apply, Keyless: []string{"acme-eu"}}, // acme has keys
 			},
 		})
 		ctx, stop := context.WithCancel(t.Context())
@@ -170,6 +171,25 @@ func TestHeadersAreCheckedBeforeTheBodyIsRead(t *testing.T) {
 		}
 		if _, err := r.Open("acme", signed); err != nil {
 			t.Errorf("with a fresh signature: %v", err)
+		}
+	})
+}
+
+// A provider gives up what is refused, and sends again what could not be taken.
+func TestAWebhookThatMayBeOfAProviderWithoutKeysIsToBeSentAgain(t *testing.T) {
+	within(t, nil, nil, func(t *testing.T, r rig) {
+		old := func(string) string { return "old" }
+		for name, header := range map[string]func(string) string{"no key fits": unsigned, "its headers are refused": old} {
+			err := deliver(t.Context(), r.Service, "keyless", []byte("evt_1"), header)
+			if f := fault.From(err); f.Kind != fault.Unavailable || f.Code != webhooks.CodeNoKeys || f.RetryAfter != time.Minute || !strings.Contains(err.Error(), "acme-eu") {
+				t.Errorf("%s: got %v, want unavailable, code %s, and the provider without keys", name, err, webhooks.CodeNoKeys)
+			}
+			if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), header); !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s, of a route whose providers have keys: got %v, want invalid", name, err)
+			}
+		}
+		if err := deliver(t.Context(), r.Service, "keyless", []byte("evt_1"), signed); err != nil {
+			t.Errorf("of the provider that has keys: %v", err)
 		}
 	})
 }

@@ -39,6 +39,7 @@ var rules = []rule{
 	{"core/webhook", base + " core/event", ""},
 	{"core/guard", "core/fault", ""},
 	{"core/logging", "core/fault core/guard", ""},
+	{"core/spelling", "", ""},
 	{"ports", types, ""},
 	{"core/record", types + " ports", ""},
 
@@ -105,14 +106,14 @@ var rules = []rule{
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
-		"adapters/httpapi", types + " ports core/logging " + useCases + " adapters/httpapi/api adapters/wire",
+		"adapters/httpapi", types + " ports core/logging core/spelling " + useCases + " adapters/httpapi/api adapters/wire",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
 	{"adapters/smtpapi", types + " ports core/logging core/apikeys core/emails", "github.com/emersion/go-smtp github.com/emersion/go-sasl golang.org/x/sync"},
 	{"adapters/adminapi", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
 	{"config/setting", "", ""},
-	{"config", types + " config/setting", "github.com/knadh/koanf go.yaml.in/yaml/v3"},
+	{"config", types + " config/setting core/spelling", "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 
 	// Composition may import everything.
 	{"app/...", "core/... ports adapters/... config/... app/...", anything},

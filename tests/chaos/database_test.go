@@ -286,7 +286,7 @@ func (w *faultyDatabase) reconcile(t *testing.T) {
 	fleet{w.Gateway}.reconcile(t, w.promises)
 	byEmail := make(map[string]string)
 	for cursor := ""; ; {
-		page := w.Do(t, "GET", "/api/users?limit=100&cursor="+cursor, nil)
+		page := w.Do(t, "GET", gateway.Page("/api/users?limit=100", cursor), nil)
 		for _, u := range page.Data() {
 			email, _ := u["email"].(string)
 			id, _ := u["id"].(string)

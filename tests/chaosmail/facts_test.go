@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"patchbay/adapters/simulators/smtpsim"
+	"patchbay/tests/gateway"
 )
 
 // facts is all that is known after a run: what was asked for and accepted, what the gateway tells of
@@ -72,7 +73,7 @@ func (w *world) collect(t *testing.T) *facts {
 	}
 	slices.SortStableFunc(f.copies, func(a, b delivery) int { return a.at.Compare(b.at) })
 	for cursor := ""; ; {
-		a := w.Do(t, "GET", "/api/emails?limit=100&cursor="+cursor, nil)
+		a := w.Do(t, "GET", gateway.Page("/api/emails?limit=100", cursor), nil)
 		a.HasStatus(t, 200)
 		var page struct {
 			Data       []stored `json:"data"`

@@ -45,7 +45,7 @@ func TestBadInput(t *testing.T) {
 		{"an amount below the minimum", "/api/payments", `{"amount":49,"currency":"usd"}`, 400, "amount"},
 		{"an unknown currency", "/api/payments", `{"amount":500,"currency":"xxx"}`, 400, "currency"},
 		{"a currency not configured", "/api/payments", `{"amount":500,"currency":"jpy"}`, 400, "currency"},
-		{"a card number in metadata", "/api/payments", p(`,"metadata":{"note":"4242 4242 4242 4242"}`), 400, "metadata"},
+		{"a card number in metadata", "/api/payments", p(`,"metadata":{"note":"4242 4242 4242 4242"}`), 400, "metadata.note"},
 		{"a card number as a description", "/api/payments", p(`,"description":"4242424242424242"`), 400, "description"},
 		{"a reserved metadata key", "/api/payments", p(`,"metadata":{"patchbay_payment":"x"}`), 400, "metadata.patchbay_payment"},
 		{"a script as return URL", "/api/payments", p(`,"returnUrl":"javascript:alert(1)"`), 400, "returnUrl"},

@@ -16,7 +16,7 @@ func TestACursorAfterAnOlderBackupWasPutBack(t *testing.T) {
 	create := func(email string) { t.Helper(); g.Do(t, "POST", "/api/users", object{"email": email}) }
 	read := func(cursor string) gateway.Answer {
 		t.Helper()
-		return g.Do(t, "GET", "/api/events?limit=100&cursor="+cursor, nil)
+		return g.Do(t, "GET", gateway.Page("/api/events?limit=100", cursor), nil)
 	}
 	begin := read("").Text("nextCursor")
 	create("a@example.com")

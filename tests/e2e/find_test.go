@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 func (p *mailGateway) found(t *testing.T, query string) (ids []string) {
 	t.Helper()
 	for cursor := ""; ; {
-		a := p.Do(t, "GET", "/api/emails?limit=2&"+query+"&cursor="+url.QueryEscape(cursor), nil)
+		a := p.Do(t, "GET", gateway.Page("/api/emails?limit=2&"+query, cursor), nil)
 		a.HasStatus(t, 200)
 		for _, m := range a.Data() {
 			ids = append(ids, fmt.Sprint(m["id"]))

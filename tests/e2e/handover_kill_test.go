@@ -146,7 +146,7 @@ func (w *wave) kept(t *testing.T, g *gateway.Gateway) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for cursor := ""; ; {
-		page := g.Do(t, "GET", "/api/emails?limit=100&cursor="+cursor, nil)
+		page := g.Do(t, "GET", gateway.Page("/api/emails?limit=100", cursor), nil)
 		for _, m := range page.Data() {
 			state := fmt.Sprint(m["status"])
 			if tries, _ := m["attempts"].([]any); len(tries) > 0 && state == "queued" {

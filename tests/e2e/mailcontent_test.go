@@ -182,7 +182,7 @@ func (r *route) pair(delivery string) object {
 func (r *route) emailsOf(t *testing.T, batch gateway.Answer) (all []map[string]any) {
 	t.Helper()
 	for cursor := ""; ; {
-		page := r.Do(t, "GET", "/api/emails?limit=100&batch="+batch.Text("id")+"&cursor="+cursor, nil)
+		page := r.Do(t, "GET", gateway.Page("/api/emails?limit=100&batch="+batch.Text("id"), cursor), nil)
 		all = append(all, page.Data()...)
 		if cursor = page.Text("nextCursor"); cursor == "" {
 			return all

@@ -187,7 +187,7 @@ type mailPage struct {
 func listPage(t *testing.T, g *gateway.Gateway, cursor string) (page mailPage, err error) {
 	for range 5 {
 		var req *http.Request
-		if req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, g.Base+"/api/emails?limit=100&cursor="+cursor, nil); err != nil {
+		if req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, g.Base+gateway.Page("/api/emails?limit=100", cursor), nil); err != nil {
 			return page, err
 		}
 		var resp *http.Response

@@ -115,7 +115,7 @@ func TestAWebhookOfAProviderThatIsNotConfigured(t *testing.T) {
 	}
 	body := []byte(`{"id":"evt_1","event":"delivered","recipient":"ada@example.com"}`)
 	for route, want := range map[string]string{
-		"catcher": "404 no_such_route", "resend": "404 no_such_route", "acme": "404 no_such_route", "sendgrid": "400 invalid_signature",
+		"catcher": "404 no_such_route", "resend": "404 no_such_route", "acme": "404 no_such_route", "sendgrid": "503 webhook_keys_missing",
 	} {
 		a := g.Wrong(t, "POST", "/api/webhooks/"+route, body, signed)
 		if got := fmt.Sprint(a.Status, " ", a.Code()); got != want {

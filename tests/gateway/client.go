@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -164,6 +165,14 @@ func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 		case <-tick.C:
 		}
 	}
+}
+
+// Page returns the path of a page of a list: of the first where cursor is empty. path has a query.
+func Page(path, cursor string) string {
+	if cursor == "" {
+		return path
+	}
+	return path + "&cursor=" + url.QueryEscape(cursor)
 }
 
 // Charge is an entry of the mock provider's book.

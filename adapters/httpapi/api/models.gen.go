@@ -94,7 +94,9 @@ type Batch struct {
 	Personalizations int `json:"personalizations"`
 
 	// Recipients Of all personalizations. Recipients who were erased before they were sent anything are in none of the counts.
-	Recipients int       `json:"recipients"`
+	Recipients int `json:"recipients"`
+
+	// SendAt That of the request, or of the last reschedule of the whole batch. An email of it that was rescheduled alone has another.
 	SendAt     time.Time `json:"sendAt,omitempty,omitzero"`
 	TemplateId string    `json:"templateId"`
 }
@@ -267,10 +269,32 @@ type FeedEvent struct {
 	Data json.RawMessage `json:"data,omitempty,omitzero"`
 	Id   string          `json:"id"`
 
-	// Subject The id of the payment, message, user or suppression.
+	// Subject The id of the payment (pay_…), email (msg_…), batch (bat_…), suppression (sup_…) or user (usr_…).
 	Subject string `json:"subject"`
 
-	// Type Those of emails are message. and a status of the message, or what has become of it for a recipient: deferred, delivered, rejected, bounced, complained, opened, clicked, unsubscribed, suppressed. Then data has the recipient's place in recipients, from 0. suppression.added and suppression.removed have the reason in data.
+	// Type Of payments: `payment.` and a status of the payment, or `refunded`, `refund_succeeded`, `refund_failed`,
+	// `refund_canceled`, `refund_updated`, `dispute_opened`, `dispute_updated`, `dispute_closed`, `needs_review`,
+	// `reviewed`; or an action and `_failed`, where it was answered 202 and then did nothing.
+	//
+	// Of an email, with the status in data: `message.queued`, `message.sending`, `message.sent`, `message.failed`,
+	// `message.unknown`, `message.canceled`, `message.suppressed`, whenever it has changed to that. The statuses
+	// delivered and split are not published: the recipients have events, and the emails that others were split into.
+	//
+	// Of one recipient of an email, with the place in its recipients in data.recipient, from 0: `message.deferred`,
+	// `message.delivered`, `message.rejected`, `message.bounced`, `message.complained`, `message.opened`,
+	// `message.clicked`, `message.unsubscribed`, when a provider has told it, or has refused the recipient;
+	// `message.suppressed` when an attempt leaves the recipient out, with the reason in data.
+	//
+	// So `message.suppressed` has two meanings. Without data.recipient it is of the email: nobody was left to send it
+	// to, and no attempt before may have sent it. With data.recipient it is of that recipient; the others get the
+	// email. An email whose recipients are all suppressed has both: first its own, then one for each recipient. After
+	// a retry recipients who still are suppressed have none again.
+	//
+	// `batch.accepted`: a batch is on disk, with its personalizations and templateId in data. Its emails have no
+	// `message.queued` then, but those that are split from them have.
+	//
+	// `suppression.added` and `suppression.removed` have the reason in data. `user.created`, `user.updated` and
+	// `user.deleted` have the version in data.
 	Type string `json:"type"`
 }
 
@@ -653,16 +677,16 @@ type RetryRequest struct {
 	Before time.Time `json:"before,omitempty,omitzero"`
 
 	// Code Of the last attempt.
-	Code string `json:"code,omitempty,omitzero"`
+	Code *string `json:"code,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the call before.
-	Cursor string `json:"cursor,omitempty,omitzero"`
+	Cursor *string `json:"cursor,omitempty,omitzero"`
 
 	// Limit How many are retried at most.
 	Limit *int `json:"limit,omitempty,omitzero"`
 
 	// Provider Of the last attempt, as configured.
-	Provider string `json:"provider,omitempty,omitzero"`
+	Provider *string `json:"provider,omitempty,omitzero"`
 
 	// Since Those accepted then or later.
 	Since  time.Time `json:"since,omitempty,omitzero"`
@@ -911,7 +935,7 @@ type ListEmailsParams struct {
 	// CreatedFrom Emails accepted at this time or later. A plus sign in it is %2B.
 	CreatedFrom CreatedFrom `form:"createdFrom,omitempty" json:"createdFrom,omitempty,omitzero"`
 
-	// CreatedBefore Emails accepted before this time.
+	// CreatedBefore Emails accepted before this time. A plus sign in it is %2B.
 	CreatedBefore CreatedBefore `form:"createdBefore,omitempty" json:"createdBefore,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
@@ -996,7 +1020,7 @@ type RefundPaymentParams struct {
 
 // ListSuppressionsParams defines parameters for ListSuppressions.
 type ListSuppressionsParams struct {
-	// Email The one suppression of this address, or none.
+	// Email The one suppression of this address, or none. A plus sign in it is %2B.
 	Email SuppressedEmail `form:"email,omitempty" json:"email,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
@@ -1014,7 +1038,7 @@ type RemoveSuppressionParams struct {
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	// Email The one user with this address, or none.
+	// Email The one user with this address, or none. A plus sign in it is %2B.
 	Email Email `form:"email,omitempty" json:"email,omitempty,omitzero"`
 
 	// Cursor The nextCursor of the page before.
