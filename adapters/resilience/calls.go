@@ -16,7 +16,7 @@ type calls struct {
 	callType
 	op       string
 	began    time.Time
-	deadline time.Time
+	deadline time.Time // no try begins later
 	tries    int
 	last     error // of the last attempt
 	unknown  error // of the first attempt whose outcome is unknown
@@ -65,7 +65,7 @@ func (c *calls) retries() retrypolicy.RetryPolicy[any] {
 				return false
 			}
 			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, f.RetryAfter)
-			return wait < time.Until(c.deadline) && !c.forgotten(wait)
+			return wait < time.Until(c.deadline) && (c.longest == 0 || wait <= c.longest) && !c.forgotten(wait)
 		}).
 		WithMaxAttempts(c.policy.Attempts).
 		WithDelayFunc(func(failsafe.ExecutionAttempt[any]) time.Duration {

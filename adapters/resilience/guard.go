@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"patchbay/core/fault"
+	"patchbay/ports"
 )
 
 // guard holds the state shared by the calls of one provider.
@@ -38,9 +39,12 @@ type callType struct {
 	// repeatable returns for how long after the first attempt a call may be retried once the
 	// outcome of an attempt is unknown. Nil means without end.
 	repeatable func() time.Duration
+	// longest is the longest wait after which a call is tried again; 0 means any. What asks for a longer one is
+	// for the caller to wait for.
+	longest time.Duration
 }
 
-// withoutKey is for calls without an idempotency key, to mail providers and stores. They are
+// withoutKey is for calls without an idempotency key, to stores and, as sends, to mail providers. They are
 // retried only if nothing was done, and no later failure shows an unknown outcome.
 var withoutKey = callType{retry: notDone, resolves: func(*fault.Error) bool { return false }}
 
@@ -166,6 +170,9 @@ func (g *guard) do(ctx context.Context, op string, of callType, call func(ctx co
 	defer cancel()
 	c := &calls{guard: g, callType: of, op: op, began: time.Now()}
 	c.deadline, _ = ctx.Deadline()
+	if end, ok := ports.RetriesEnd(ctx); ok && end.Before(c.deadline) {
+		c.deadline = end
+	}
 	// The bulkhead is outside the breaker: a call that found no place says nothing about
 	// the provider.
 	err := failsafe.With(c.retries(), g.share.of(ctx), g.bulkhead, g.breaker).WithContext(ctx).

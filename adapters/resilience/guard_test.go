@@ -14,6 +14,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/ports"
 	"patchbay/tests/defaultpolicy"
 )
 
@@ -374,14 +375,50 @@ func TestAMessageThatHasExpiredIsNotTriedAgain(t *testing.T) {
 	withPolicy(t, nil, func(t *testing.T, r *rig) {
 		r.provider.answer(func(_ context.Context, n int) error {
 			if n == 1 {
-				return &fault.Error{Kind: fault.RateLimited, RetryAfter: 20 * time.Second}
+				return &fault.Error{Kind: fault.RateLimited, RetryAfter: time.Second}
 			}
 			return nil
 		})
-		_, err := r.mailer.Send(t.Context(), email.Message{ExpiresAt: time.Now().Add(5 * time.Second)})
+		_, err := r.mailer.Send(t.Context(), email.Message{ExpiresAt: time.Now().Add(500 * time.Millisecond)})
 		if code := fault.From(err).Code; code != email.CodeExpired {
 			t.Errorf("error = %v, want code %s", err, email.CodeExpired)
 		}
 		r.checkCalls(t, 1)
 	})
+}
+
+// What was checked before the first try, such as who gets no mail, may have changed after a longer wait.
+func TestMailIsTriedAgainAtOnceOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	within := func(end time.Duration) func(ctx context.Context) context.Context {
+		return func(ctx context.Context) context.Context { return ports.WithRetriesEnd(ctx, time.Now().Add(end)) }
+	}
+	anyTime := func(ctx context.Context) context.Context { return ctx }
+	for name, c := range map[string]struct {
+		after time.Duration // which the provider asks for
+		of    func(ctx context.Context) context.Context
+		calls int
+	}{
+		"after a second":                         {time.Second, anyTime, 2},
+		"after more than that":                   {time.Second + 1, anyTime, 1},
+		"while what was checked holds":           {900 * time.Millisecond, within(time.Second), 2},
+		"from then on":                           {time.Second, within(time.Second), 1},
+		"not once it holds no more at the start": {0, within(0), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withPolicy(t, func(p *resilience.Policy) { p.Backoff.Initial = 0 }, func(t *testing.T, r *rig) {
+				r.provider.answer(func(_ context.Context, n int) error {
+					if n == 1 {
+						return &fault.Error{Kind: fault.RateLimited, RetryAfter: c.after}
+					}
+					return nil
+				})
+				_, err := r.mailer.Send(c.of(t.Context()), email.Message{})
+				r.checkCalls(t, c.calls)
+				if (err == nil) != (c.calls == 2) {
+					t.Errorf("error = %v after %d calls", err, c.calls)
+				}
+			})
+		})
+	}
 }

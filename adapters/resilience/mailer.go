@@ -20,6 +20,13 @@ var (
 	_ ports.Availability = (*Mailer)(nil)
 )
 
+// mailWait is how long a send waits for its next try. Before an attempt is made it is checked who gets no mail and
+// whether the provider's rate has room. So what takes longer is another attempt, after the same checks.
+const mailWait = time.Second
+
+// sends are the calls of mail providers.
+var sends = callType{retry: withoutKey.retry, resolves: withoutKey.resolves, longest: mailWait}
+
 // NewMailer decorates a mail provider.
 func NewMailer(next ports.Mailer, o Options) *Mailer {
 	return &Mailer{guard: newGuard(next.Name(), o), next: next}
@@ -33,7 +40,7 @@ func (m *Mailer) Features() email.Features { return m.next.Features() }
 
 // Send implements ports.Mailer.
 func (m *Mailer) Send(ctx context.Context, one email.Message) (email.Receipt, error) {
-	return call(ctx, m.guard, "send", withoutKey, m.send, one)
+	return call(ctx, m.guard, "send", sends, m.send, one)
 }
 
 // send asks the provider, unless the message has expired since the last try.

@@ -3,7 +3,9 @@ package emails
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -288,6 +290,15 @@ func (s *Service) mayRetryBefore(st *stored, until time.Time) bool {
 func inOrder(at time.Time, age time.Duration) time.Time {
 	const oldest = 3 * day
 	return at.Add(time.Duration(float64(time.Second) * (1 - float64(min(age, oldest))/float64(oldest))))
+}
+
+// withinRoom returns the context of a call. It is tried again only in the windows in which it is counted.
+func (st *stored) withinRoom(ctx context.Context) context.Context {
+	ends := slices.Collect(maps.Values(countedIn(st.message.LastAttempt().Room, st.room)))
+	if len(ends) == 0 {
+		return ctx
+	}
+	return ports.WithRetriesEnd(ctx, slices.MinFunc(ends, time.Time.Compare))
 }
 
 // returnRoom gives back the room of a call that was not made, or has certainly sent nothing.

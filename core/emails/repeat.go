@@ -182,7 +182,7 @@ func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *s
 	m, err := s.callable(mailer, st)
 	called := err == nil
 	if called {
-		receipt, err = call(ctx, mailer, s.withUnsubscribe(m, mailer.Features()))
+		receipt, err = call(st.withinRoom(ctx), mailer, s.withUnsubscribe(m, mailer.Features()))
 	}
 	if !called || err != nil && outcomeOf(err) != email.Ambiguous {
 		s.returnRoom(st, mailer.Name())
