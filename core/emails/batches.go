@@ -284,39 +284,3 @@ func (s *Service) RescheduleBatch(ctx context.Context, tenant, id string, at tim
 	}
 	return s.GetBatch(ctx, tenant, id)
 }
-
-func (s *Service) newBatchID(key idempotency.Key) string {
-	if key.Empty() {
-		return s.IDs.New("bat")
-	}
-	return s.Names.batchID(key)
-}
-
-// scheduleKeyRemoval queues a batch until its key may be removed. A batch without a key waits for
-// nothing.
-func (s *Service) scheduleKeyRemoval(b *batch) {
-	b.record.Queue, b.record.Owner, b.record.Due = "", "", time.Time{}
-	if b.record.Idem != "" {
-		b.record.Queue, b.record.Due = removalQueue, b.KeyAge.Due(batchKeptUntil(b.Batch))
-	}
-}
-
-func batchKeptUntil(b email.Batch) time.Time {
-	return latest(b.CreatedAt, b.SendAt).Add(idempotency.Kept)
-}
-
-// removeBatchKey removes the key of a batch once it has been kept long enough.
-func (s *Service) removeBatchKey(ctx context.Context, c ports.Claim) error {
-	b, err := decodeBatch(c.Record)
-	if err != nil {
-		return err
-	}
-	if b.KeyAge.Count(batchKeptUntil(b.Batch), s.removals.ClaimedAt(c)) {
-		b.record.Idem, b.Key, b.Fingerprint = "", "", ""
-	}
-	s.scheduleKeyRemoval(&b)
-	if err := s.saveBatch(ctx, &b); err != nil {
-		s.Log.WarnContext(ctx, "batch keeps its key for now", "batch", c.ID, "tenant", c.Tenant, "error", err)
-	}
-	return nil
-}
