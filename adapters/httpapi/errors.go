@@ -56,7 +56,7 @@ var answers = map[fault.Kind]answer{
 	fault.QuotaExceeded:  {status: fiber.StatusServiceUnavailable, message: "the gateway's account at the provider is used up; nothing was done", wait: time.Minute},
 	fault.RateLimited:    {status: fiber.StatusServiceUnavailable, message: "the provider takes no more at present; nothing was done"},
 	fault.Unavailable:    {status: fiber.StatusServiceUnavailable, message: "something needed is not available; nothing was done"},
-	fault.UnknownOutcome: {status: fiber.StatusServiceUnavailable, message: "it is not known whether it was done; repeat it under the same key", private: true},
+	fault.UnknownOutcome: {status: fiber.StatusServiceUnavailable, message: "it is not known whether it was done, or all of it; repeat it, under the same key if it has one", private: true},
 	fault.Overloaded:     {status: fiber.StatusTooManyRequests, message: "too much at once; nothing was done"},
 	fault.Internal:       {status: fiber.StatusInternalServerError, message: "the gateway made a mistake", code: fault.Internal.String(), private: true},
 }

@@ -25,6 +25,8 @@ type Batch struct {
 	KeyAge           idempotency.Age `json:"keyAge,omitzero"` // how much of the key's retention has passed
 	CreatedAt        time.Time       `json:"createdAt"`
 	CanceledAt       time.Time       `json:"canceledAt,omitzero"` // of its last cancellation
+	// UsedAt is when a message of it was last tried, was due or has ended, or was seen to wait, as of the last look.
+	UsedAt time.Time `json:"usedAt,omitzero"`
 }
 
 // Cancels reports whether a message of the batch is canceled by its last cancellation, unless a person has

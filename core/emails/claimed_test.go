@@ -56,8 +56,8 @@ func (o *batchRig) cancelUnseen(t *testing.T, id string) {
 		return nil
 	}
 	o.fail.Store(&lists)
-	if _, err := o.CancelBatch(t.Context(), tenant, id); !fault.Is(err, fault.Unavailable) {
-		t.Fatalf("error %v, want Unavailable once the batch is marked", err)
+	if _, err := o.CancelBatch(t.Context(), tenant, id); !fault.Is(err, fault.UnknownOutcome) {
+		t.Fatalf("error %v, want UnknownOutcome once the batch is marked", err)
 	}
 	o.fail.Store(nil)
 }

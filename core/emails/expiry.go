@@ -35,6 +35,9 @@ func (s *Service) nextRemoval(st *stored) time.Time {
 	return due
 }
 
+// unended are the statuses of a message that waits or is being sent.
+var unended = []email.Status{email.Queued, email.Sending}
+
 // keptFrom returns since when the text of a message that does not wait any more has been kept: since it
 // was due and has ended, or, if it was not to be sent then, since it was accepted. One that was moved to
 // another time, or has waited for room, may have ended long after it was due at first.
@@ -46,9 +49,12 @@ func keptFrom(m *email.Message) time.Time {
 }
 
 // keptUntil returns until when the key of a message is kept: idempotency.Kept after it was last
-// tried, was due to be sent or has ended, since the caller may not know the outcome until then.
-func keptUntil(m *email.Message) time.Time {
-	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt, m.EndedAt).Add(idempotency.Kept)
+// used, since the caller may not know the outcome until then.
+func keptUntil(m *email.Message) time.Time { return usedAt(m).Add(idempotency.Kept) }
+
+// usedAt returns when a message was last tried, was due to be sent or has ended.
+func usedAt(m *email.Message) time.Time {
+	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt, m.EndedAt)
 }
 
 // remove removes the key and the text of a message that is not going to be sent, or the key of a

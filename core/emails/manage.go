@@ -69,29 +69,45 @@ var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 // message_erased; Invalid: the time is too far ahead, or not before the message expires; Unavailable, also while
 // it is held; UnknownOutcome.
 func (s *Service) Reschedule(ctx context.Context, tenant, id string, at time.Time) (email.Message, error) {
-	return s.requeue(ctx, tenant, id, "rescheduled", func(st *stored) error {
-		m, now := &st.message, s.Clock.Now()
-		// A claimed message may be sent at any moment.
-		if m.Status != email.Queued || st.record.Owner != "" || s.possiblySent(*m) {
-			return errState
-		}
-		if m.Splitting {
-			return errSplitting
-		}
-		at := latest(at, now)
-		if err := s.checkTimes(at, time.Time{}, now); err != nil {
-			return err
-		}
-		if isExpired(m, at) {
-			return fault.InvalidParam("sendAt", "invalid_expiry", "sendAt must be before expiresAt")
-		}
-		if !slices.ContainsFunc(m.Attempts, func(a email.Attempt) bool { return a.Provider != "" }) {
-			m.SendAt = at
-		}
-		m.Failures, m.Earlier = 0, len(m.Attempts) // so that no provider that recovers gets it before
-		s.retryAt(st, at)
-		return nil
-	})
+	return s.requeue(ctx, tenant, id, "rescheduled", func(st *stored) error { return s.moveTo(st, at) })
+}
+
+// moveTo moves a message that waits to another time; one that is past means now.
+func (s *Service) moveTo(st *stored, at time.Time) error {
+	if err := s.mayMove(st); err != nil {
+		return err
+	}
+	m, now := &st.message, s.Clock.Now()
+	at = latest(at, now)
+	if err := s.checkTimes(at, time.Time{}, now); err != nil {
+		return err
+	}
+	if isExpired(m, at) {
+		return fault.InvalidParam("sendAt", "invalid_expiry", "sendAt must be before expiresAt")
+	}
+	if !wasAsked(m) {
+		m.SendAt = at
+	}
+	m.Failures, m.Earlier = 0, len(m.Attempts) // so that no provider that recovers gets it before
+	s.retryAt(st, at)
+	return nil
+}
+
+// mayMove returns Conflict unless a message waits, and may be moved.
+func (s *Service) mayMove(st *stored) error {
+	m := &st.message
+	switch {
+	case m.Status != email.Queued || st.record.Owner != "" || s.possiblySent(*m): // a claimed one may be sent at any moment
+		return errState
+	case m.Splitting:
+		return errSplitting
+	}
+	return nil
+}
+
+// wasAsked reports whether a provider was asked to send a message.
+func wasAsked(m *email.Message) bool {
+	return slices.ContainsFunc(m.Attempts, func(a email.Attempt) bool { return a.Provider != "" })
 }
 
 // Cancel stops a waiting message.
@@ -103,6 +119,10 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message,
 	if err != nil {
 		return email.Message{}, err
 	}
+	return s.cancel(ctx, st)
+}
+
+func (s *Service) cancel(ctx context.Context, st stored) (email.Message, error) {
 	return s.change(ctx, st, "canceled", func(st *stored) error {
 		// A claimed message may be sent at any moment.
 		if st.message.Status != email.Queued || st.record.Owner != "" {

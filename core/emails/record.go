@@ -153,7 +153,7 @@ func (s *Service) isOwnID(m *email.Message) bool {
 // it says is removed by the same save, if it is not kept longer than that.
 func (s *Service) dequeue(st *stored, status email.Status) {
 	m := &st.message
-	if m.Status == email.Queued || m.Status == email.Sending {
+	if slices.Contains(unended, m.Status) {
 		m.EndedAt = s.Clock.Now()
 	}
 	m.Status = status

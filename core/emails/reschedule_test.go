@@ -1,14 +1,12 @@
 package emails_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
-	"patchbay/tests/memjournal"
 )
 
 // A batch of 250, which is three messages, and one provider that takes the copies one by one, or together.
@@ -92,30 +90,4 @@ func cancelWhole(t *testing.T, o *batchRig, id string) {
 	if _, err := o.CancelBatch(t.Context(), tenant, id); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// An error in the midst of it is answered, and the request may be repeated.
-func TestABatchIsMovedByARepeatAfterAnError(t *testing.T) {
-	withBatches(t, []*line{merging("first", nil)}, func(t *testing.T, o *batchRig) {
-		d := batchOf(250)
-		d.SendAt = time.Now().Add(time.Hour)
-		b, later := o.send(t, d, idempotency.Key{}), time.Now().Add(24*time.Hour)
-		var saves atomic.Int64
-		secondFails := func(op string) error {
-			if op == memjournal.Save && saves.Add(1) == 2 {
-				return fault.New(fault.Unavailable, "scripted", "")
-			}
-			return nil
-		}
-		o.fail.Store(&secondFails)
-		if _, err := o.RescheduleBatch(t.Context(), tenant, b.ID, later); !fault.Is(err, fault.Unavailable) {
-			t.Fatalf("got %v, want Unavailable", err)
-		}
-		o.fail.Store(nil)
-		if _, err := o.RescheduleBatch(t.Context(), tenant, b.ID, later); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(23 * time.Hour)
-		equal(t, "waiting", o.waiting(t, b.ID), 250)
-	})
 }

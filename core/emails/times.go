@@ -3,6 +3,7 @@ package emails
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"patchbay/core/email"
@@ -86,7 +87,7 @@ func (s *Service) addUntried(st *stored, why error) {
 // nextAttempt returns when a message is tried next, or the zero time if it does not wait for that, or for
 // nothing whose time is known. What waits for room is due all the time; it waits until there is some.
 func (s *Service) nextAttempt(m *email.Message, r *ports.Record) time.Time {
-	waits := m.Status == email.Queued || m.Status == email.Sending // one whose call is repeated
+	waits := slices.Contains(unended, m.Status) // also one whose call is repeated
 	at := r.Due
 	if b := s.queues.budgets[s.queues.Provider(r.Queue)]; b != nil && waitsForRoom(r.Queue) {
 		at = latest(at, s.opens(b, s.Mailers, 1, s.Clock.Now()))
