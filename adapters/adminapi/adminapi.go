@@ -78,6 +78,7 @@ func New(o Options) *Server {
 	c.running, c.stop = context.WithCancel(context.Background())
 	c.app = fiber.New(fiber.Config{
 		DisableStartupMessage: true, WriteTimeout: 35 * time.Second, BodyLimit: 64 << 10, ErrorHandler: c.fail,
+		Immutable: true, // what is read from a request may be kept for longer than it
 	})
 	c.app.Server().CloseOnShutdown = true
 	wire.Wrap(c.app.Server(), wire.Defaults.Head, c.answerUnread)

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"html/template"
 	"net/url"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -74,7 +73,7 @@ func (c *Server) showApproval(f *fiber.Ctx) error {
 	if c.Approvals == nil {
 		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
 	}
-	a, err := c.Approvals.Approval(context.Background(), strings.Clone(f.Params("provider")), strings.Clone(f.Params("reference")))
+	a, err := c.Approvals.Approval(context.Background(), f.Params("provider"), f.Params("reference"))
 	if err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 	if c.Approvals == nil {
 		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
 	}
-	provider, reference := strings.Clone(f.Params("provider")), strings.Clone(f.Params("reference"))
+	provider, reference := f.Params("provider"), f.Params("reference")
 	a.addObject("provider", provider)
 	a.addObject("intent", reference)
 	verdict, err := verdictOf(f)

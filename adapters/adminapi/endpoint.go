@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -76,7 +75,7 @@ func handle[In any](c *Server, r route, serve func(f *fiber.Ctx, a *act, in In) 
 			}
 		}
 		if named, ok := any(&in).(interface{ id() *string }); ok {
-			*named.id() = strings.Clone(f.Params("id"))
+			*named.id() = f.Params("id")
 		}
 		a.describe(in)
 		return serve(f, a, in)

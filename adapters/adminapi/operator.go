@@ -105,7 +105,7 @@ type act struct {
 // addObject adds to what an act is about.
 func (a *act) addObject(name, id string) {
 	if id != "" {
-		a.object = append(a.object, slog.String(name, strings.Clone(id)))
+		a.object = append(a.object, slog.String(name, id))
 	}
 }
 

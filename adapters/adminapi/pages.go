@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"html/template"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -42,7 +41,7 @@ func (c *Server) mail(f *fiber.Ctx) error {
 	if c.Mailbox == nil {
 		return fiber.NewError(fiber.StatusNotFound, "no mail catcher is configured")
 	}
-	raw, err := c.Mailbox.Read(strings.Clone(f.Params("name")))
+	raw, err := c.Mailbox.Read(f.Params("name"))
 	if err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func (c *Server) charges(f *fiber.Ctx) error {
 	if c.Book == nil {
 		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
 	}
-	page, err := c.Book.Book(context.Background(), strings.Clone(f.Query("cursor")), 100)
+	page, err := c.Book.Book(context.Background(), f.Query("cursor"), 100)
 	if err != nil {
 		return err
 	}

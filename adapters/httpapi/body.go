@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"strconv"
@@ -24,7 +25,7 @@ func (r *request) raw() ([]byte, error) {
 	}
 	stream := r.Context().RequestBodyStream()
 	if stream == nil {
-		return r.Request().Body(), nil
+		return bytes.Clone(r.Request().Body()), nil // fiber reuses it
 	}
 	began := time.Now()
 	body, err := r.read(stream, declared)

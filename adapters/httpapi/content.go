@@ -17,7 +17,7 @@ const scopeContent = "emails:content"
 
 func (s *Server) getContent(r *request) (any, error) {
 	var place *int
-	if text := r.query("personalization"); text != "" {
+	if text := r.Query("personalization"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
 			return nil, fault.InvalidParam("personalization", "invalid_personalization", "personalization must be a place in the batch, from 0")

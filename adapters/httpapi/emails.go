@@ -128,7 +128,7 @@ func (s *Server) listEmails(r *request, cursor string, limit int) (any, error) {
 // emailFilter reads the filter of a list of emails from the query.
 func (r *request) emailFilter() (f emails.Filter, err error) {
 	f = emails.Filter{
-		Status: email.Status(r.query("status")), Batch: r.query("batch"), Recipient: r.query("recipient"), Tag: r.query("tag"), Metadata: r.queries("metadata"),
+		Status: email.Status(r.Query("status")), Batch: r.Query("batch"), Recipient: r.Query("recipient"), Tag: r.Query("tag"), Metadata: r.queries("metadata"),
 	}
 	if f.Status != "" && !f.Status.Known() {
 		return f, unknownStatus(email.Statuses())

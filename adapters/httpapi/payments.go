@@ -91,12 +91,12 @@ func (s *Server) getPayment(r *request) (any, error) {
 }
 
 func (s *Server) listPayments(r *request, cursor string, limit int) (any, error) {
-	status := payment.Status(r.query("status"))
+	status := payment.Status(r.Query("status"))
 	if status != "" && !status.Known() {
 		return nil, unknownStatus(payment.Statuses())
 	}
 	page, err := s.Payments.List(r.ctx, r.caller.Tenant, payments.Filter{
-		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: status,
+		Reference: r.Query("reference"), CustomerID: r.Query("customerId"), Status: status,
 	}, cursor, limit)
 	return api.PaymentPage{Data: views(page.Payments, r.paymentView), NextCursor: page.Next}, err
 }

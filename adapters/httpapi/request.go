@@ -70,13 +70,13 @@ func withBody[Body any](serve func(*request, Body, idempotency.Key) (any, error)
 func withPage(serve func(r *request, cursor string, limit int) (any, error)) handler {
 	return func(r *request) (any, error) {
 		limit := 20
-		if text := r.query("limit"); text != "" {
+		if text := r.Query("limit"); text != "" {
 			var err error
 			if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 100 {
 				return nil, fault.InvalidParam("limit", "invalid_limit", "limit must be 1 to 100")
 			}
 		}
-		return serve(r, r.query("cursor"), limit)
+		return serve(r, r.Query("cursor"), limit)
 	}
 }
 
@@ -104,8 +104,17 @@ func (r *request) end() {
 	}
 }
 
-// query returns a copy of a query parameter, because fiber reuses its memory.
-func (r *request) query(name string) string { return strings.Clone(r.Query(name)) }
+// Fiber reuses the memory of what it reads from a request for the next one on the connection. What is handled may
+// be kept for longer, such as the id of a webhook, so these methods, which hide fiber's, return copies.
+
+// Get returns a header.
+func (r *request) Get(name string) string { return strings.Clone(r.Ctx.Get(name)) }
+
+// Params returns a part of the path.
+func (r *request) Params(name string) string { return strings.Clone(r.Ctx.Params(name)) }
+
+// Query returns a query parameter.
+func (r *request) Query(name string) string { return strings.Clone(r.Ctx.Query(name)) }
 
 // queries returns copies of the values of a query parameter that has one for each key, by key.
 func (r *request) queries(name string) map[string]string {
@@ -121,7 +130,7 @@ func (r *request) queries(name string) map[string]string {
 // queryAddress returns a query parameter that is an address, or "" if it is not there. A blank in what is no
 // address comes from a plus sign: nothing would be found by it, which looks like an answer.
 func (r *request) queryAddress(name string) (string, error) {
-	text := r.query(name)
+	text := r.Query(name)
 	if _, err := email.ParseAddress(text); err != nil && strings.Contains(text, " ") {
 		return "", fault.InvalidParam(name, "invalid_"+name, name+" must be one address such as ada@example.com")
 	}
@@ -142,7 +151,7 @@ func (r *request) explained(err error) error {
 
 // queryTime returns a query parameter that is a time, or the zero time if it is not there.
 func (r *request) queryTime(name string) (time.Time, error) {
-	text := r.query(name)
+	text := r.Query(name)
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -231,7 +240,7 @@ func (r *request) authorize() error {
 	if !ok {
 		return r.unauthorized("send an API key as Authorization: Bearer")
 	}
-	caller, err := s.APIKeys.Authenticate(r.ctx, strings.Clone(token))
+	caller, err := s.APIKeys.Authenticate(r.ctx, token)
 	if fault.Is(err, fault.Unauthorized) {
 		r.log.key = apikeys.EndedKey(err)
 		return r.unauthorized("the API key is not valid")

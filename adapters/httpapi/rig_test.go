@@ -282,6 +282,7 @@ func (p *repository) List(_ context.Context, tenant, cursor string, limit int) (
 type verifier struct {
 	mu     sync.Mutex
 	bodies [][]byte
+	ids    []string
 }
 
 // CheckHeaders refuses a webhook whose header says that it is old.
@@ -292,10 +293,10 @@ func (v *verifier) CheckHeaders(header func(string) string) error {
 	return nil
 }
 
-func (v *verifier) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (v *verifier) Verify(_ context.Context, body []byte, header func(string) string) ([]webhook.Event, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.bodies = append(v.bodies, body) // not a copy, on purpose
+	v.bodies, v.ids = append(v.bodies, body), append(v.ids, header("Webhook-Id")) // not copies, on purpose
 	return nil, nil
 }
 

@@ -41,7 +41,7 @@ func (s *Server) getSuppression(r *request) (any, error) {
 
 func (s *Server) removeSuppression(r *request) (any, error) {
 	var reasons []suppression.Reason
-	if name := r.query("reason"); name != "" {
+	if name := r.Query("reason"); name != "" {
 		reason, err := suppressions.ParseReason(name)
 		if err != nil {
 			return nil, err

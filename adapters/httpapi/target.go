@@ -49,7 +49,7 @@ func (r *request) readTarget() error {
 		return nil
 	}
 	id, _ := url.PathUnescape(r.Params("id")) // the path is well formed
-	r.id = strings.Clone(id)
+	r.id = id
 	return r.checkQuery()
 }
 

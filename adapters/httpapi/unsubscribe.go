@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"html/template"
 	"net/url"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -41,7 +40,7 @@ func (s *Server) unsubscribe(r *request) (any, error) {
 // token returns the token in the path.
 func (r *request) token() string {
 	token, _ := url.PathUnescape(r.Params("token")) // the path is well formed
-	return strings.Clone(token)
+	return token
 }
 
 // failPage answers an error with a page, because a person may read it.

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
@@ -10,7 +8,7 @@ import (
 
 // receiveWebhook passes on the body unchanged, because the signature covers its bytes.
 func (s *Server) receiveWebhook(r *request) (any, error) {
-	delivery, err := s.Webhooks.Open(strings.Clone(r.Params("route")), func(name string) string { return r.Get(name) })
+	delivery, err := s.Webhooks.Open(r.Params("route"), r.Get)
 	if err != nil {
 		return nil, err
 	}

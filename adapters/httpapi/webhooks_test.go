@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,38 @@ func TestAWebhookIsRefusedBeforeItsBodyIsRead(t *testing.T) {
 	}
 	if bodies := r.hooks.seen(); len(bodies) != 0 {
 		t.Errorf("%d bodies were read, want no bodies", len(bodies))
+	}
+}
+
+// Events are handled after their webhook was answered, and the next one is read into the same memory.
+func TestWhatAWebhookSaysStaysAsItWas(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	c := r.dial(t)
+	answers := bufio.NewReader(c)
+	var want []string
+	for i := range 20 {
+		id := fmt.Sprintf("msg_%04d", i)
+		want = append(want, id)
+		if _, err := fmt.Fprintf(c, "POST /api/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nWebhook-Id: %s\r\nContent-Length: %d\r\n\r\n%s", id, len(id), id); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := read(t, resp); a.status != http.StatusOK {
+			t.Fatalf("answered %d %s, want 200", a.status, a.body)
+		}
+	}
+	r.hooks.mu.Lock()
+	defer r.hooks.mu.Unlock()
+	var bodies []string
+	for _, b := range r.hooks.bodies {
+		bodies = append(bodies, string(b))
+	}
+	if !slices.Equal(r.hooks.ids, want) || !slices.Equal(bodies, want) {
+		t.Errorf("ids = %q, bodies = %q, want %q", r.hooks.ids, bodies, want)
 	}
 }
 
