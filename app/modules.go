@@ -140,8 +140,11 @@ func (s environment) credential(p config.Provider) string {
 
 // messageNames generates the ids of messages, in the store and in the spool.
 func (s environment) messageNames() emails.Names {
-	return emails.Names{Secret: s.secrets.For("message ids")}
+	return emails.Names{Secret: s.secrets.For("message ids"), Keys: s.keySecret()}
 }
+
+// keySecret conceals what is kept of idempotency keys and requests.
+func (s environment) keySecret() idempotency.Secret { return s.secrets.For("idempotency keys") }
 
 func newAPIKeys(store Storage, f fallback, s environment) *apikeys.Service {
 	return apikeys.New(apikeys.Options{Journal: store.Journal, Local: f.local, Clock: s.clock, IDs: s.ids, Pepper: s.secrets.Pepper})

@@ -314,6 +314,7 @@ func (s *Service) removeBatchKey(ctx context.Context, c ports.Claim) error {
 	if b.KeyAge.Count(batchKeptUntil(b.Batch), s.removals.ClaimedAt(c)) {
 		b.record.Idem, b.Key, b.Fingerprint = "", "", ""
 	}
+	b.Fingerprint = s.Names.Keys.Fingerprint(b.Fingerprint) // an earlier version may have stored it
 	s.scheduleKeyRemoval(&b)
 	if err := s.saveBatch(ctx, &b); err != nil {
 		s.Log.WarnContext(ctx, "batch keeps its key for now", "batch", c.ID, "tenant", c.Tenant, "error", err)

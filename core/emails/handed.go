@@ -82,7 +82,7 @@ func (s *Service) keyOf(tenant string, h Handover, p email.Parts) idempotency.Ke
 	slices.Sort(to)
 	all := append([]string{h.Caller, name, h.Sender, p.Digest}, to...)
 	value := strings.Join(all, "\x00") // none of them has a zero byte
-	return idempotency.New(tenant, handoverRoute, value, []byte(value))
+	return s.Names.Keys.Conceal(idempotency.New(tenant, handoverRoute, value, []byte(value)))
 }
 
 // outgoingTo returns a message as it is passed to a provider: taken apart, if it was handed over as MIME

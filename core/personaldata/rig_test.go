@@ -175,7 +175,7 @@ func newRig(t *testing.T) *rig {
 const secret = "Lovelace"
 
 func key(route, value string) idempotency.Key {
-	return idempotency.New(tenant, route, value, []byte("body"))
+	return idempotency.Secret(nil).Conceal(idempotency.New(tenant, route, value, []byte("body")))
 }
 
 func (r *rig) user(t *testing.T, address string) user.User {
