@@ -165,7 +165,7 @@ func newRig(t *testing.T) *rig {
 		},
 	})
 	r.people = people{store.Users(), fail}
-	r.users = users.New(r.people, nil, clock.System{}, ids.UUIDs{}, user.Scripts{ASCII: rfc5322.ASCII, Unicode: rfc5322.Unicode})
+	r.users = users.New(r.people, nil, clock.System{}, ids.UUIDs{}, user.Scripts{ASCII: rfc5322.Composed, Unicode: rfc5322.Unicode, Decomposed: rfc5322.Decomposed})
 	r.Service = personaldata.New(r.users, personaldata.Place{Name: "messages", Keeper: r.mail},
 		personaldata.Place{Name: "payments", Keeper: r.pay}, personaldata.Place{Name: "webhooks", Keeper: r.hooks})
 	return r
