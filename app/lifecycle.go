@@ -59,7 +59,7 @@ func newAPI(c *config.Config, u useCases, store Storage, f fallback, s environme
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
 		TrustedProxies: c.Server.TrustedProxies, BodyBytes: bodyBytes(c),
 		Payments: u.Payments, Emails: u.Emails, Users: u.Users, Webhooks: u.Webhooks, Events: u.Events, APIKeys: u.APIKeys, Suppressions: u.Suppressions,
-		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
+		IDs: s.ids, Keys: s.keySecret(), KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
 }
 

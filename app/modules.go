@@ -140,8 +140,11 @@ func (s environment) credential(p config.Provider) string {
 
 // messageNames generates the ids of messages, in the store and in the spool.
 func (s environment) messageNames() emails.Names {
-	return emails.Names{Secret: s.secrets.For("message ids")}
+	return emails.Names{Secret: s.secrets.For("message ids"), Keys: s.keySecret()}
 }
+
+// keySecret conceals what is kept of idempotency keys and requests.
+func (s environment) keySecret() idempotency.Secret { return s.secrets.For("idempotency keys") }
 
 func newAPIKeys(store Storage, f fallback, s environment) *apikeys.Service {
 	return apikeys.New(apikeys.Options{Journal: store.Journal, Local: f.local, Clock: s.clock, IDs: s.ids, Pepper: s.secrets.Pepper})
@@ -234,7 +237,7 @@ func newSuppressions(c *config.Config, store Storage, s environment) *suppressio
 	return suppressions.New(suppressions.Options{
 		Journal: store.Journal, Clock: s.clock, IDs: s.ids, HashSecret: s.secrets.For("suppressed addresses"), LinkSecret: s.secrets.For("unsubscribe links"),
 		Policy: suppression.Policy{ComplaintsStopAll: c.Mail.Suppressions.Complaints == "all"}, PublicURL: string(c.Server.PublicURL),
-		ASCIIAddress: rfc5322.ASCII, Counted: func(r suppression.Reason) { s.metrics.Suppressed(string(r)) },
+		ASCIIAddress: rfc5322.Composed, Decomposed: rfc5322.Decomposed, Counted: func(r suppression.Reason) { s.metrics.Suppressed(string(r)) },
 	})
 }
 
@@ -251,7 +254,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 		Templates: templates, Renderer: renderer, MIME: mimeread.Reader{},
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		Staging: staging(c), Senders: senders(c), Rates: rates(c), HeldBack: func(provider string) { s.metrics.Decided(provider, heldBack) }, From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), TermSecret: s.secrets.For("what mail is found by"), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
+		Names: s.messageNames(), TermSecret: s.secrets.For("what mail is found by"), Events: h.mailReaders(), ASCIIAddress: rfc5322.Composed, UnmarkedTenant: apikeys.DefaultTenant, Suppressions: suppressed,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }
@@ -327,7 +330,7 @@ func newWebhooks(store Storage, h hooks, pay *payments.Service, mail *emails.Ser
 }
 
 func newUsers(store Storage, f fallback, s environment) *users.Service {
-	return users.New(store.Users, f.standby, s.clock, s.ids, user.Scripts{ASCII: rfc5322.ASCII, Unicode: rfc5322.Unicode})
+	return users.New(store.Users, f.standby, s.clock, s.ids, user.Scripts{ASCII: rfc5322.Composed, Unicode: rfc5322.Unicode, Decomposed: rfc5322.Decomposed})
 }
 
 // setbacksKept is how long a failed handling of a record is kept after the record is no

@@ -89,8 +89,8 @@ func openSpool(ctx context.Context, store, local ports.Journal, s environment) (
 	return spool.Open(ctx, spool.Options{
 		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
 		Kinds: map[string]spool.Kind{
-			emails.Kind:      {Same: emails.SameRequest, Anew: names.NewID, Others: names.OtherIDs, Release: emails.Release, Personal: emails.Personal},
-			emails.BatchKind: {Same: emails.SameBatch, Anew: names.NewBatchID},
+			emails.Kind:      {Same: names.SameRequest, Anew: names.NewID, Others: names.OtherIDs, Release: emails.Release, Personal: emails.Personal},
+			emails.BatchKind: {Same: names.SameBatch, Anew: names.NewBatchID},
 			// It comes before its message.
 			emails.ExpiryKind: {Same: emails.SameExpiry},
 			webhooks.Kind: {

@@ -28,7 +28,7 @@ func (r *request) idempotencyKey() (string, error) {
 }
 
 // scopedKey returns the caller's key, scoped to its tenant and route, with a digest of the
-// body. The scope is built from the route's pattern and the decoded id, so that it does not
+// body, which is concealed. The scope is built from the route's pattern and the decoded id, so that it does not
 // depend on how the path was encoded.
 func (r *request) scopedKey(value string, body []byte) (idempotency.Key, error) {
 	if value == "" {
@@ -39,7 +39,7 @@ func (r *request) scopedKey(value string, body []byte) (idempotency.Key, error) 
 		return idempotency.Key{}, decodeError(err)
 	}
 	scope := strings.Replace(r.route.name, ":id", r.id, 1)
-	return idempotency.New(r.caller.Tenant, scope, value, canonical), nil
+	return r.server.Keys.Conceal(idempotency.New(r.caller.Tenant, scope, value, canonical)), nil
 }
 
 var (

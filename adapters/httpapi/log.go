@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/core/payments"
@@ -95,7 +96,7 @@ func (s *Server) logFailure(c *fiber.Ctx, status int, code string, err error) {
 	attrs := []slog.Attr{slog.String("code", code), slog.String("route", e.route), slog.String("request", e.request)}
 	attrs = append(attrs, nonEmpty(slog.String("key", e.key), slog.String("tenant", e.tenant))...)
 	switch {
-	case code == payments.CodeRestored: // logged separately, as is its end
+	case code == payments.CodeRestored, code == emails.CodeHeld: // what both follow from is logged separately, as is its end
 	case code == codeNoMemory: // the caller retries; nothing is broken
 		s.memoryRefusals.Note(context.Background(), code, attrs...)
 	case code == webhooks.CodeNoKeys: // the provider sends it again; nothing is broken

@@ -19,6 +19,7 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/event"
 	"patchbay/core/events"
+	"patchbay/core/idempotency"
 	"patchbay/core/logging"
 	"patchbay/core/payments"
 	"patchbay/core/suppressions"
@@ -44,6 +45,8 @@ type Options struct {
 	APIKeys      *apikeys.Service
 	Suppressions *suppressions.Service
 	IDs          ports.IDs
+	// Keys conceals what is kept of idempotency keys and requests.
+	Keys idempotency.Secret
 	// KeysRequired refuses callers without an API key. A key that is sent is always
 	// checked.
 	KeysRequired bool

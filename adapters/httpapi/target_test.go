@@ -137,7 +137,7 @@ func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	refund(strings.ReplaceAll(path, "pay_", "%70ay%5f"), "two")
 	operations := r.stored(t, id).Operations
 	for i, key := range []string{"one", "two"} {
-		want := idempotency.New("default", "POST "+path, key, []byte(`{"amount":100}`))
+		want := idempotency.Secret(nil).Conceal(idempotency.New("default", "POST "+path, key, []byte(`{"amount":100}`)))
 		if op := operations[i+1]; op.Key != want.Scoped || op.Fingerprint != want.Fingerprint {
 			t.Errorf("stored under %q with %q, want %+v", op.Key, op.Fingerprint, want)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"patchbay/core/email"
+	"patchbay/core/fault"
 	"patchbay/ports"
 )
 
@@ -43,10 +44,15 @@ func (m *Mailer) Send(ctx context.Context, one email.Message) (email.Receipt, er
 	return call(ctx, m.guard, "send", sends, m.send, one)
 }
 
-// send asks the provider, unless the message has expired since the last try.
+// send asks the provider, unless the message has expired since the last try. What it says of a message that is
+// not kept is private, in the events too.
 func (m *Mailer) send(ctx context.Context, one email.Message) (email.Receipt, error) {
 	if !one.ExpiresAt.IsZero() && !time.Now().Before(one.ExpiresAt) {
 		return email.Receipt{}, email.ErrExpired
 	}
-	return m.next.Send(ctx, one)
+	receipt, err := m.next.Send(ctx, one)
+	if one.Keeping.Brief() {
+		err = fault.Private(err)
+	}
+	return receipt, err
 }

@@ -40,6 +40,8 @@ type Parts struct {
 	Loss string
 	// Forbidden is the name of a header that ForbiddenHeader refuses, if there is one.
 	Forbidden string
+	// Unclear is the name of the header that IdempotencyKey or Category is of, if it is empty, or there twice.
+	Unclear string
 	// Digest is the same for messages that say the same. It leaves out how the message came here, the
 	// boundaries of its parts and, if it has an IdempotencyKey, its Message-ID and Date.
 	Digest string

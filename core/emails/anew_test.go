@@ -118,8 +118,8 @@ func (o *outpost) open(t *testing.T) *spool.Spool {
 	held, err := spool.Open(t.Context(), spool.Options{
 		Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
 		Kinds: map[string]spool.Kind{
-			emails.Kind:       {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID, Release: emails.Release},
-			emails.BatchKind:  {Same: emails.SameBatch, Anew: names.NewBatchID},
+			emails.Kind:       {Same: names.SameRequest, Others: names.OtherIDs, Anew: names.NewID, Release: emails.Release},
+			emails.BatchKind:  {Same: names.SameBatch, Anew: names.NewBatchID},
 			emails.ExpiryKind: {Same: emails.SameExpiry},
 		},
 	})

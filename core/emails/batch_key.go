@@ -44,6 +44,7 @@ func (s *Service) removeBatchKey(ctx context.Context, c ports.Claim) error {
 		if b.KeyAge.Count(batchKeptUntil(b.Batch), now) {
 			b.record.Idem, b.Key, b.Fingerprint = "", "", ""
 		}
+		b.Fingerprint = s.Names.Keys.Fingerprint(b.Fingerprint) // an earlier version may have stored it
 		s.scheduleKeyRemoval(&b)
 		err = s.saveBatch(ctx, &b)
 	}

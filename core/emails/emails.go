@@ -72,8 +72,8 @@ type Options struct {
 	Log       *slog.Logger
 	// Events reads the webhook events of each provider, by the provider's name.
 	Events map[string]ports.MailReader
-	// ASCIIAddress returns an address in the form that providers use, with its domain in ASCII.
-	// Invalid.
+	// ASCIIAddress returns an address in the form in which it is compared with others, with its domain in
+	// ASCII: see user.Mailbox. Invalid.
 	ASCIIAddress func(email string) (ascii string, err error)
 	// UnmarkedTenant is the tenant of mail sent by an earlier version, which did not mark mail with
 	// its tenant.

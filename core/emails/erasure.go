@@ -81,7 +81,11 @@ func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
 		}
 		st.message.Erase(p.Has, s.Clock.Now())
 		st.reindex = true
-		if st.message.Status == email.Queued && !st.message.ErasedAt.IsZero() {
+		if st.message.ErasedAt.IsZero() {
+			return nil
+		}
+		s.Names.concealKey(st)
+		if st.message.Status == email.Queued {
 			s.dequeue(st, email.Canceled)
 		}
 		return nil

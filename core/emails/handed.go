@@ -38,7 +38,7 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 		return email.Message{}, false, fault.InvalidParam("headers", "forbidden_header", "a header would tell a provider what to do with the message")
 	}
 	key := s.keyOf(tenant, h, parts)
-	if err := s.checkSenders(tenant, h, parts); err != nil {
+	if err := cmp.Or(checkClear(parts), s.checkSenders(tenant, h, parts)); err != nil {
 		return replayDespite(ctx, key, err, s.replay)
 	}
 	d, whole := parts.Addressed(h.Recipients)
@@ -48,6 +48,15 @@ func (s *Service) HandOver(ctx context.Context, tenant string, h Handover) (m em
 	}
 	d.Attachments = []email.Attachment{email.MIMEFile(h.Raw)}
 	return s.Accept(ctx, tenant, d, key)
+}
+
+// checkClear returns Invalid if a header by which the caller tells the gateway something is empty, or there
+// twice: whoever sends it so expects the one or the other, and gets neither by chance.
+func checkClear(p email.Parts) error {
+	if p.Unclear == "" {
+		return nil
+	}
+	return fault.InvalidParam("headers", "invalid_header", "the header "+p.Unclear+" may be there once, and not empty")
 }
 
 // checkSenders returns Invalid if the tenant may not send as one of the senders of a message beside that
@@ -82,7 +91,7 @@ func (s *Service) keyOf(tenant string, h Handover, p email.Parts) idempotency.Ke
 	slices.Sort(to)
 	all := append([]string{h.Caller, name, h.Sender, p.Digest}, to...)
 	value := strings.Join(all, "\x00") // none of them has a zero byte
-	return idempotency.New(tenant, handoverRoute, value, []byte(value))
+	return s.Names.Keys.Conceal(idempotency.New(tenant, handoverRoute, value, []byte(value)))
 }
 
 // outgoingTo returns a message as it is passed to a provider: taken apart, if it was handed over as MIME

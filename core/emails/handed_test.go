@@ -263,9 +263,17 @@ func TestATenantHandsOverOnlyAsItsSenders(t *testing.T) {
 func TestAHandedOverMessageThatIsNoneIsRefused(t *testing.T) {
 	for name, in := range map[string]emails.Handover{
 		"a header that would tell a provider what to do": handover("X-Mailgun-Drop-Message: yes", "", "Hello"),
-		"no mail":               {Recipients: []string{"ada@example.com"}, Raw: []byte("Hello\r\n")},
-		"nobody to":             {Raw: handover().Raw},
-		"a sender that is none": {Recipients: []string{"ada@example.com"}, Raw: []byte("From: <shop@>\r\n\r\n")},
+		"a category that is empty":                       handover("X-Patchbay-Category:", "", "Hello"),
+		"a category of spaces":                           handover("X-Patchbay-Category: \r\n ", "", "Hello"),
+		"two categories":                                 handover("X-Patchbay-Category: marketing", "X-Patchbay-Category: transactional", "", "Hello"),
+		"the same category twice":                        handover("X-Patchbay-Category: marketing", "x-patchbay-category: marketing", "", "Hello"),
+		"a category and an empty one":                    handover("X-Patchbay-Category: marketing", "X-Patchbay-Category:", "", "Hello"),
+		"an idempotency key that is empty":               handover("X-Idempotency-Key:", "", "Hello"),
+		"two idempotency keys":                           handover("X-Idempotency-Key: one", "X-Idempotency-Key: two", "", "Hello"),
+		"an empty idempotency key, and a key":            handover("X-Idempotency-Key:", "X-Idempotency-Key: two", "", "Hello"),
+		"no mail":                                        {Recipients: []string{"ada@example.com"}, Raw: []byte("Hello\r\n")},
+		"nobody to":                                      {Raw: handover().Raw},
+		"a sender that is none":                          {Recipients: []string{"ada@example.com"}, Raw: []byte("From: <shop@>\r\n\r\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, 0, nil, func(t *testing.T, h *house) {

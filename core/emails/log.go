@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"patchbay/core/email"
+	"patchbay/core/fault"
 )
 
 // logChange logs what became of a message since it was last saved: that it failed or its outcome is
@@ -37,7 +38,8 @@ func (s *Service) logChange(ctx context.Context, before email.Status, st *stored
 	}
 }
 
-// attemptAttrs describes the last attempt of a message.
+// attemptAttrs describes the last attempt of a message, without the provider's words about one that is not
+// kept: they may quote it.
 func attemptAttrs(m *email.Message, failed error) []slog.Attr {
 	a := m.LastAttempt()
 	if a.ID == "" {
@@ -45,6 +47,9 @@ func attemptAttrs(m *email.Message, failed error) []slog.Attr {
 	}
 	attrs := []slog.Attr{slog.String("attempt", a.ID), slog.String("provider", a.Provider), slog.String("outcome", string(a.Outcome))}
 	if failed != nil {
+		if m.Keeping.Brief() {
+			failed = fault.Private(failed)
+		}
 		return append(attrs, slog.Any("error", failed))
 	}
 	if a.Code != "" {

@@ -136,7 +136,10 @@ func (s *Service) cancel(ctx context.Context, st stored) (email.Message, error) 
 	})
 }
 
-var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe and waits for the store; it cannot be changed before")
+// CodeHeld is the code of errors about a message or a batch that waits for the store.
+const CodeHeld = "message_held"
+
+var errHeld = fault.New(fault.Unavailable, CodeHeld, "the message is safe and waits for the store; it cannot be changed before")
 
 // errState is the error of a change that the state of a message does not allow.
 var errState = fault.New(fault.Conflict, "unexpected_state", "")

@@ -12,7 +12,11 @@ import (
 // Names derives the ids of messages from idempotency keys and a secret of the installation. The
 // id is the same whichever of two stores accepts the message, and cannot be computed from the
 // key alone.
-type Names struct{ Secret []byte }
+type Names struct {
+	Secret []byte
+	// Keys conceals what is kept of keys and requests. An earlier version kept it as plain digests.
+	Keys idempotency.Secret
+}
 
 // id returns the id of the message accepted under a key.
 func (n Names) id(key idempotency.Key) string { return "msg_" + key.Derive(n.Secret, "message") }
@@ -42,7 +46,7 @@ func (n Names) OtherIDs(held ports.Record) (ids []string) {
 // SameRequest reports whether a held message and a stored one come from the same request, sent
 // twice. If the key of the stored message has expired, the held one is a repeat if it was accepted
 // before that.
-func SameRequest(held, stored ports.Record) bool {
+func (n Names) SameRequest(held, stored ports.Record) bool {
 	one, err := decode(held)
 	other, oerr := decode(stored)
 	if err != nil || oerr != nil {
@@ -51,7 +55,32 @@ func SameRequest(held, stored ports.Record) bool {
 	if keyExpired(held, stored) {
 		return one.message.CreatedAt.Before(keyExpiredAt(&other.message))
 	}
-	return held.Idem == stored.Idem && one.message.Fingerprint == other.message.Fingerprint
+	return n.sameKey(held, stored) && n.samePrint(one.message.Fingerprint, other.message.Fingerprint)
+}
+
+// sameKey and samePrint compare what may be concealed with what may be not.
+func (n Names) sameKey(one, other ports.Record) bool {
+	return n.Keys.Scoped(one.Idem) == n.Keys.Scoped(other.Idem)
+}
+
+func (n Names) samePrint(one, other string) bool {
+	return n.Keys.Fingerprint(one) == n.Keys.Fingerprint(other)
+}
+
+// concealPrint conceals a fingerprint that an earlier version has stored.
+func (n Names) concealPrint(m *email.Message) { m.Fingerprint = n.Keys.Fingerprint(m.Fingerprint) }
+
+// concealKey conceals the key of a message that was erased, with its fingerprint: a caller may have put an
+// address into the key, and the key of a message that was handed over is a digest of all that it said. The
+// message is still found by its key, after a conflict on the id that is derived from the key. So the key
+// of a message with another id stays until it expires.
+func (n Names) concealKey(st *stored) {
+	m := &st.message
+	n.concealPrint(m)
+	if m.Key != "" && m.ID == n.id(idempotency.Key{Scoped: m.Key}) {
+		m.Key = n.Keys.Scoped(m.Key)
+		st.record.Idem = m.Key
+	}
 }
 
 // keyExpiredAt returns when the key of a message expired.
@@ -64,7 +93,7 @@ func keyExpired(held, stored ports.Record) bool { return held.Idem != "" && stor
 // in every other case.
 func (n Names) NewID(held, stored ports.Record, parts []*ports.Record) (fresh ports.Record, ok bool) {
 	st, err := decode(held)
-	if err != nil || !keyExpired(held, stored) || SameRequest(held, stored) {
+	if err != nil || !keyExpired(held, stored) || n.SameRequest(held, stored) {
 		return held, false
 	}
 	m := &st.message
@@ -96,7 +125,7 @@ func (s *Service) newID(key idempotency.Key) string {
 
 // SameBatch reports whether a held batch and a stored one come from the same request, sent twice: see
 // SameRequest.
-func SameBatch(held, stored ports.Record) bool {
+func (n Names) SameBatch(held, stored ports.Record) bool {
 	one, err := decodeBatch(held)
 	other, oerr := decodeBatch(stored)
 	if err != nil || oerr != nil {
@@ -105,13 +134,13 @@ func SameBatch(held, stored ports.Record) bool {
 	if keyExpired(held, stored) {
 		return one.CreatedAt.Before(latest(batchKeptUntil(other.Batch), other.KeyAge.At))
 	}
-	return held.Idem == stored.Idem && one.Fingerprint == other.Fingerprint
+	return n.sameKey(held, stored) && n.samePrint(one.Fingerprint, other.Fingerprint)
 }
 
 // NewBatchID is NewID for a batch, whose messages are its children.
 func (n Names) NewBatchID(held, stored ports.Record, messages []*ports.Record) (fresh ports.Record, ok bool) {
 	b, err := decodeBatch(held)
-	if err != nil || !keyExpired(held, stored) || SameBatch(held, stored) {
+	if err != nil || !keyExpired(held, stored) || n.SameBatch(held, stored) {
 		return held, false
 	}
 	b.ID = n.batchID(idempotency.Key{Scoped: b.Key + "|" + b.CreatedAt.String()})

@@ -28,7 +28,7 @@ const formerKept = idempotency.Kept + 2*24*time.Hour
 // former is the record of a message as the version before has left it.
 func former(t *testing.T, status email.Status, attempts ...email.Attempt) ports.Record {
 	t.Helper()
-	now, k := time.Now(), key("k")
+	now, k := time.Now(), guess("k", "a")
 	body, err := json.Marshal(email.Message{
 		ID: formerID, Tenant: tenant, Status: status, From: email.Address{Email: "shop@example.com"},
 		To: []email.Address{{Email: "ada@example.com"}}, Subject: "Hi", Text: "x", Delivery: email.AtLeastOnce,
@@ -149,7 +149,7 @@ func TestWhatCameBeforeTheKeyWasGivenUpIsARepeat(t *testing.T) {
 		})
 		stored.Idem = ""
 		held = changed(t, held, func(m *email.Message) { m.CreatedAt = given.Add(after) })
-		if got := emails.SameRequest(held, stored); got != same {
+		if got := names.SameRequest(held, stored); got != same {
 			t.Errorf("%s after the first: the same is %v", after, got)
 		}
 	}

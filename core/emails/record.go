@@ -160,6 +160,7 @@ func (s *Service) dequeue(st *stored, status email.Status) {
 	if m.Keeping.Brief() {
 		m.RemoveContent()
 		m.Subject = ""
+		s.Names.concealPrint(m)
 		if m.PurgedAt.IsZero() {
 			m.PurgedAt = s.Clock.Now()
 		}

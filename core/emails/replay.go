@@ -22,9 +22,12 @@ func replayDespite[T any](ctx context.Context, key idempotency.Key, refused erro
 	return first, err == nil, err
 }
 
-// replay answers a request whose idempotency key is taken.
+// replay answers a request whose idempotency key is taken. The key of an erased message is concealed.
 func (s *Service) replay(ctx context.Context, key idempotency.Key) (email.Message, error) {
 	st, err := s.messages.Find(ctx, ports.ByIdem, key.Scoped)
+	if fault.Is(err, fault.NotFound) {
+		st, err = s.messages.Find(ctx, ports.ByIdem, s.Names.Keys.Scoped(key.Scoped))
+	}
 	if err != nil {
 		return email.Message{}, err
 	}

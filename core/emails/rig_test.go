@@ -146,7 +146,7 @@ func draft() email.Draft {
 }
 
 func key(value string) idempotency.Key {
-	return idempotency.New(tenant, "POST /api/emails", value, []byte("a"))
+	return idempotency.Secret(nil).Conceal(idempotency.New(tenant, "POST /api/emails", value, []byte("a")))
 }
 
 func (r rig) accept(t *testing.T, d email.Draft) email.Message {

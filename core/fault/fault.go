@@ -130,6 +130,27 @@ type Answer struct {
 	Status int    `json:"status"`          // HTTP status
 	Field  string `json:"field,omitempty"` // the part of the request that is wrong, in the provider's terms; may be empty
 	Words  string `json:"words,omitempty"` // the provider's text; empty if it is not certain to be the provider's
+	// Private means that the words are not logged: see the function Private.
+	Private bool `json:"-"`
+}
+
+// Private returns err with its answer marked as private. The words of a provider may quote the request, and
+// that of some requests is not kept.
+func Private(err error) error {
+	var answer *Answer
+	for e, rest := (*Error)(nil), err; answer == nil && errors.As(rest, &e); rest = e.Err {
+		answer = e.Answer
+	}
+	if answer == nil {
+		return err
+	}
+	outer := From(err)
+	marked, quoted := *outer, *answer
+	quoted.Private, marked.Answer = true, &quoted
+	if err != error(outer) { //nolint:errorlint // what wraps it is kept, too
+		marked.Op, marked.Err = "", err
+	}
+	return &marked
 }
 
 func (e *Error) Error() string {

@@ -27,14 +27,15 @@ const Kept = 72 * time.Hour
 // gave none.
 type Key struct {
 	Scoped      string // "tenant|route|digest of the key", unique
-	Fingerprint string // hex SHA-256
+	Fingerprint string // of the request: hex SHA-256, or concealed: see Secret
+	plain       string // the fingerprint that an earlier version has stored
 }
 
 // New scopes a caller's key. route is the method and the path of the request. Neither it nor
 // tenant contains a bar or a zero byte, so that scopes are distinct. Only a digest of the key
 // itself is kept, since callers may have put a person's name into it. canonical is the
 // request's body in a form in which equal requests are equal bytes. An empty value gives the
-// zero Key.
+// zero Key. What is stored of a key is concealed first: see Secret.
 func New(tenant, route, value string, canonical []byte) Key {
 	if value == "" {
 		return Key{}
@@ -78,7 +79,7 @@ func (k Key) Empty() bool { return k.Scoped == "" }
 // Match returns Conflict with CodeMismatch unless the stored fingerprint is that of this
 // request.
 func (k Key) Match(fingerprint string) error {
-	if k.Fingerprint == fingerprint {
+	if fingerprint == k.Fingerprint || k.plain != "" && fingerprint == k.plain {
 		return nil
 	}
 	return fault.New(fault.Conflict, CodeMismatch, "this idempotency key was used for another request")

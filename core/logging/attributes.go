@@ -136,7 +136,10 @@ func (c cleaner) failure(key string, err error, given func(key string) bool) []s
 	}
 	for inner := range faults(err) {
 		if a := inner.Answer; a != nil {
-			more = append(more, slog.Int("status", a.Status), slog.String("field", c.code(a.Field)), slog.String("words", c.text(a.Words, textLimit)))
+			more = append(more, slog.Int("status", a.Status), slog.String("field", c.code(a.Field)))
+			if !a.Private {
+				more = append(more, slog.String("words", c.text(a.Words, textLimit)))
+			}
 			break
 		}
 	}

@@ -119,12 +119,14 @@ func TestAttributesOfALine(t *testing.T) {
 	})
 	log.InfoContext(ctx, "payment is declined", "payment", "pay_1", "error", err)
 	log.InfoContext(ctx, "payment is declined", "tenant", "other", "provider", "mine", "error", err)
+	log.InfoContext(ctx, "payment is declined", "payment", "pay_1", "error", fault.Private(err))
 	log.Info("listens", "url", "http://127.0.0.1:8080", "keys_required", true, "count", 3, "kind", fault.Declined)
 	logging.Act(ctx, log.Logger, "payment.resolve", "", nil, slog.String("payment", "pay_1"))
 	logging.Act(t.Context(), log.Logger, "key.revoke", "root", fault.New(fault.NotFound, "no_such_key", "there is none"))
 	want(t, p.lines(),
 		`level=INFO msg="payment is declined" request=req_1 tenant=shop key=key_1 payment=pay_1 error="create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined provider=stripe code=card_declined decline_code=insufficient_funds status=402 field=card words="insufficient funds of [address]"`,
 		`level=INFO msg="payment is declined" request=req_1 key=key_1 tenant=other provider=mine error="create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined code=card_declined decline_code=insufficient_funds status=402 field=card words="insufficient funds of [address]"`,
+		`level=INFO msg="payment is declined" request=req_1 tenant=shop key=key_1 payment=pay_1 error="declined (card_declined): Your card has insufficient funds.: create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined provider=stripe code=card_declined decline_code=insufficient_funds status=402 field=card`,
 		`level=INFO msg=listens url=http://127.0.0.1:8080 keys_required=true count=3 kind=declined`,
 		`level=INFO msg="administrative act" request=req_1 tenant=shop key=key_1 action=payment.resolve by=key_1 payment=pay_1`,
 		`level=WARN msg="administrative act failed" action=key.revoke by=root error="not_found (no_such_key): there is none" kind=not_found code=no_such_key`,

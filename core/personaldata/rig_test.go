@@ -165,7 +165,7 @@ func newRig(t *testing.T) *rig {
 		},
 	})
 	r.people = people{store.Users(), fail}
-	r.users = users.New(r.people, nil, clock.System{}, ids.UUIDs{}, user.Scripts{ASCII: rfc5322.ASCII, Unicode: rfc5322.Unicode})
+	r.users = users.New(r.people, nil, clock.System{}, ids.UUIDs{}, user.Scripts{ASCII: rfc5322.Composed, Unicode: rfc5322.Unicode, Decomposed: rfc5322.Decomposed})
 	r.Service = personaldata.New(r.users, personaldata.Place{Name: "messages", Keeper: r.mail},
 		personaldata.Place{Name: "payments", Keeper: r.pay}, personaldata.Place{Name: "webhooks", Keeper: r.hooks})
 	return r
@@ -175,7 +175,7 @@ func newRig(t *testing.T) *rig {
 const secret = "Lovelace"
 
 func key(route, value string) idempotency.Key {
-	return idempotency.New(tenant, route, value, []byte("body"))
+	return idempotency.Secret(nil).Conceal(idempotency.New(tenant, route, value, []byte("body")))
 }
 
 func (r *rig) user(t *testing.T, address string) user.User {

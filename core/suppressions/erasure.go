@@ -12,8 +12,12 @@ import (
 // keyed hashes. One whose address was erased is not among them: what it has left says nothing to
 // whoever lacks the key.
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
+	var ids []string
 	for _, address := range p.Emails {
-		e, err := s.records.Get(ctx, p.Tenant, s.id(p.Tenant, address))
+		ids = append(ids, s.ids(p.Tenant, address)...)
+	}
+	for _, id := range ids {
+		e, err := s.records.Get(ctx, p.Tenant, id)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}

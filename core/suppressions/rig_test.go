@@ -55,9 +55,17 @@ func newRig() *rig {
 func (r *rig) with(hash, link string) *suppressions.Service {
 	return suppressions.New(suppressions.Options{
 		Journal: r.journal, Clock: clock.System{}, IDs: ids.UUIDs{}, HashSecret: []byte(hash), LinkSecret: []byte(link),
-		PublicURL: "https://mail.example.com/", ASCIIAddress: rfc5322.ASCII,
+		PublicURL: "https://mail.example.com/", ASCIIAddress: rfc5322.Composed, Decomposed: rfc5322.Decomposed,
 		Counted: func(reason suppression.Reason) { r.counted = append(r.counted, reason) },
 	})
+}
+
+// earlier is a Service of an earlier version on the same journal, which took a letter with an accent for
+// another one if it was decomposed.
+func (r *rig) earlier() *suppressions.Service {
+	s := *r.Service
+	s.ASCIIAddress, s.Decomposed = rfc5322.ASCII, nil
+	return &s
 }
 
 func (r *rig) failing(op string, kind fault.Kind) {

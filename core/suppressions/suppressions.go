@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,9 +40,8 @@ type Options struct {
 	Policy                 suppression.Policy
 	// PublicURL is where recipients reach the API; empty for no UnsubscribeURL.
 	PublicURL string
-	// ASCIIAddress returns an address in the form that providers use, with its domain in ASCII.
-	// Invalid.
-	ASCIIAddress func(email string) (ascii string, err error)
+	// ASCIIAddress is what user.Mailbox takes, and Decomposed is that of user.Scripts. They may be nil.
+	ASCIIAddress, Decomposed func(email string) (written string, err error)
 	// Counted counts addresses that become suppressed. It may be nil.
 	Counted func(r suppression.Reason)
 }
@@ -70,8 +70,30 @@ var errNotFound = fault.New(fault.NotFound, "no_such_suppression", "this address
 // id returns the id of the suppression of an address. An address has the same one however it is
 // written: in capitals, or with a domain in another script.
 func (s *Service) id(tenant, address string) string {
+	return s.idOf(tenant, user.Mailbox(address, s.ASCIIAddress))
+}
+
+// ids returns the ids that the suppressions of an address may have: the first is that of id. An earlier version
+// took an address whose local part is decomposed for another one.
+func (s *Service) ids(tenant, address string) []string {
+	scripts := user.Scripts{ASCII: s.ASCIIAddress, Decomposed: s.Decomposed}
+	mailbox := scripts.Mailbox(address)
+	if s.Decomposed == nil {
+		return []string{s.idOf(tenant, mailbox)}
+	}
+	if _, err := s.Decomposed(mailbox); err != nil {
+		return []string{s.idOf(tenant, mailbox)}
+	}
+	all := scripts.Spellings(address)
+	for i, one := range all {
+		all[i] = s.idOf(tenant, one)
+	}
+	return all
+}
+
+func (s *Service) idOf(tenant, mailbox string) string {
 	mac := hmac.New(sha256.New, s.HashSecret)
-	for _, part := range []string{tenant, "\n", user.Mailbox(address, s.ASCIIAddress)} {
+	for _, part := range []string{tenant, "\n", mailbox} {
 		_, _ = mac.Write([]byte(part)) // a hash never fails
 	}
 	return prefix + spell(mac.Sum(nil)[:hashBytes])
@@ -89,11 +111,12 @@ func (s *Service) Suppressed(ctx context.Context, tenant string, c email.Categor
 	named := make(map[string][]string, len(addresses)) // addresses by id
 	var ids []string
 	for _, address := range addresses {
-		id := s.id(tenant, address)
-		if named[id] == nil {
-			ids = append(ids, id)
+		for _, id := range s.ids(tenant, address) {
+			if named[id] == nil {
+				ids = append(ids, id)
+			}
+			named[id] = append(named[id], address)
 		}
-		named[id] = append(named[id], address)
 	}
 	stored, err := s.stored(ctx, tenant, ids)
 	if err != nil {
@@ -118,7 +141,15 @@ func (s *Service) Suppressed(ctx context.Context, tenant string, c email.Categor
 // several, and most messages have one recipient.
 func (s *Service) stored(ctx context.Context, tenant string, ids []string) ([]ports.Record, error) {
 	if len(ids) != 1 {
-		return s.Journal.GetAll(ctx, tenant, kind, ids...)
+		var all []ports.Record
+		for some := range slices.Chunk(ids, ports.MaxGetAll) {
+			records, err := s.Journal.GetAll(ctx, tenant, kind, some...)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, records...)
+		}
+		return all, nil
 	}
 	r, err := s.Journal.Get(ctx, tenant, kind, ids[0])
 	if fault.Is(err, fault.NotFound) {

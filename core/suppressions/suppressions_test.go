@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/suppression"
 	"patchbay/core/suppressions"
+	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
@@ -25,6 +27,52 @@ func TestAnAddressIsTheSameInEverySpelling(t *testing.T) {
 		}
 		if got := r.stopped(t, email.Transactional, "eve@bücher.example"); got != "" {
 			t.Errorf("another address is stopped for %q, want not", got)
+		}
+	})
+}
+
+// The spellings of one mailbox, whose é is one letter, or an e with an accent.
+var accented = []string{"José@Bücher.example", "jose\u0301@bücher.example", "JOSE\u0301@xn--bcher-kva.example", "josé@bu\u0308cher.example"}
+
+func TestAnAccentIsTheSameHoweverItIsWritten(t *testing.T) {
+	for _, stored := range accented {
+		for name, service := range map[string]func(r *rig) *suppressions.Service{
+			"this version":       func(r *rig) *suppressions.Service { return r.Service },
+			"an earlier version": func(r *rig) *suppressions.Service { return r.earlier() },
+		} {
+			t.Run(stored+", "+name, func(t *testing.T) {
+				within(t, func(t *testing.T, r *rig) {
+					if _, err := service(r).Add(t.Context(), tenant, suppressions.Addition{Email: stored}); err != nil {
+						t.Fatal(err)
+					}
+					for _, address := range accented {
+						if got := r.stopped(t, email.Transactional, address); got != suppression.Manual {
+							t.Errorf("%+q is stopped for %q, want manual", address, got)
+						}
+						if found := r.objects(t, user.Person{Tenant: tenant, Emails: []string{user.Mailbox(address, rfc5322.Composed)}}); len(found) != 1 {
+							t.Errorf("%+q: got %d suppressions of the person, want 1", address, len(found))
+						}
+					}
+					if got := r.stopped(t, email.Transactional, "jose@bücher.example"); got != "" {
+						t.Errorf("another address is stopped for %q, want not", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// So many recipients with accents have more ids than one read takes.
+func TestManyRecipientsWithAccentsAreChecked(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		var all []string
+		for i := range ports.MaxGetAll {
+			all = append(all, fmt.Sprintf("josé%d@example.com", i))
+		}
+		r.add(t, all[999], suppression.Bounced)
+		got, err := r.Suppressed(t.Context(), tenant, email.Transactional, all)
+		if err != nil || len(got) != 1 || got[all[999]] != suppression.Bounced {
+			t.Errorf("got %v, %v; want the last one", got, err)
 		}
 	})
 }

@@ -22,8 +22,9 @@ func NormalizeEmail(email string) string {
 }
 
 // Mailbox returns the form in which the spellings of one mailbox are equal, and the only one in which two
-// addresses are compared: as NormalizeEmail returns it, and with its domain in ASCII. ascii returns an address
-// with its domain in ASCII, or an error if it has none; nil stands for one that is always an error.
+// addresses are compared: as NormalizeEmail returns it, with its local part composed and its domain in ASCII.
+// ascii returns an address so written, or an error if it has no such form; nil stands for one that is always an
+// error.
 func Mailbox(address string, ascii func(email string) (string, error)) string {
 	address = NormalizeEmail(address)
 	if ascii == nil {
@@ -35,24 +36,32 @@ func Mailbox(address string, ascii func(email string) (string, error)) string {
 	return address
 }
 
-// Scripts writes the domain of an address in another script. A nil function stands for one that always
-// returns an error.
+// Scripts writes an address in other letters. A nil function stands for one that always returns an error.
 type Scripts struct {
-	ASCII   func(email string) (string, error) // as the DNS has it (RFC 5891)
-	Unicode func(email string) (string, error) // as people read it
+	ASCII      func(email string) (string, error) // what Mailbox takes
+	Unicode    func(email string) (string, error) // with its domain as people read it (RFC 5891)
+	Decomposed func(email string) (string, error) // with its local part decomposed; an error if it is
 }
 
 // Mailbox is the function Mailbox with these scripts.
 func (s Scripts) Mailbox(address string) string { return Mailbox(address, s.ASCII) }
 
 // Spellings returns the forms in which a user with this mailbox may be stored. The first is that of Mailbox.
-// An earlier version stored the form of NormalizeEmail, with the domain in the script that the caller chose.
+// An earlier version stored the form of NormalizeEmail, with the domain in the script that the caller chose, and
+// the local part composed or not.
 func (s Scripts) Spellings(address string) []string {
 	mailbox := s.Mailbox(address)
 	all := []string{mailbox, NormalizeEmail(address)}
 	if s.Unicode != nil {
 		if written, err := s.Unicode(mailbox); err == nil {
 			all = append(all, NormalizeEmail(written))
+		}
+	}
+	if s.Decomposed != nil {
+		for _, one := range all {
+			if written, err := s.Decomposed(one); err == nil {
+				all = append(all, NormalizeEmail(written))
+			}
 		}
 	}
 	slices.Sort(all[1:])

@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"patchbay/core/users"
 )
 
-var scripts = user.Scripts{ASCII: rfc5322.ASCII, Unicode: rfc5322.Unicode}
+var scripts = user.Scripts{ASCII: rfc5322.Composed, Unicode: rfc5322.Unicode, Decomposed: rfc5322.Decomposed}
 
 // One mailbox, whose domain a caller writes in its own script or in ASCII.
 const (
@@ -55,6 +56,37 @@ func TestAUserIsFoundHoweverTheEmailIsWritten(t *testing.T) {
 					if got, _, err := r.FindByEmail(t.Context(), tenant, asked, users.Strong); !fault.Is(err, fault.NotFound) {
 						t.Errorf("%s: got %q, %v, want not_found", asked, got.ID, err)
 					}
+				}
+			})
+		}
+	}
+}
+
+// The letters of a local part may be composed or not, also in what an earlier version has stored.
+func TestAUserIsFoundHoweverAnAccentIsWritten(t *testing.T) {
+	all := []string{"José@Bücher.example", "jose\u0301@bücher.example", "JOSE\u0301@xn--bcher-kva.example"}
+	for _, stored := range append(all, "jose\u0301@example.com") {
+		for name, earlier := range map[string]bool{"of this version": false, "of an earlier version": true} {
+			t.Run(fmt.Sprintf("%+q, %s", stored, name), func(t *testing.T) {
+				r, asked := newRig(t), all
+				if strings.HasSuffix(stored, "@example.com") {
+					asked = []string{"josé@example.com", "JOSE\u0301@example.com"}
+				}
+				var u user.User
+				if earlier {
+					u = r.earlier(t, "usr_1", stored, idempotency.Key{})
+				} else if u = r.create(t, users.NewUser{Email: stored}, idempotency.Key{}); !strings.HasPrefix(u.Email, "josé@") {
+					t.Errorf("got the email %+q, want it composed", u.Email)
+				}
+				for _, one := range asked {
+					if got, _, err := r.FindByEmail(t.Context(), tenant, one, users.Strong); err != nil || got.ID != u.ID {
+						t.Errorf("%+q: got %q, %v, want %q", one, got.ID, err, u.ID)
+					}
+					_, _, err := r.Create(t.Context(), tenant, users.NewUser{Email: one}, idempotency.Key{})
+					wantCode(t, err, fault.Conflict, "email_taken")
+				}
+				if got, _, err := r.FindByEmail(t.Context(), tenant, "jose@bücher.example", users.Strong); !fault.Is(err, fault.NotFound) {
+					t.Errorf("another mailbox: got %q, %v, want not_found", got.ID, err)
 				}
 			})
 		}

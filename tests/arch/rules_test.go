@@ -81,7 +81,7 @@ var rules = []rule{
 	{"adapters/provider", outbound + " config/setting", ""},
 
 	// Providers. A new one needs no line: the last rule of its sort is for it.
-	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
+	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna golang.org/x/text/unicode/norm"},
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/labels", types, ""},
 	{"adapters/mail/testaddress", types, ""},

@@ -130,13 +130,20 @@ func (r *reading) readField(name, value string) {
 	}
 }
 
+// own are the headers by which a caller tells the gateway something.
+var own = map[string]bool{"x-idempotency-key": true, "x-patchbay-category": true}
+
 // addHeader adds one of the caller's own headers.
-func (r *reading) addHeader(name, value string, again bool) {
-	switch strings.ToLower(name) {
+func (r *reading) addHeader(header, value string, again bool) {
+	name := strings.ToLower(header)
+	switch name {
 	case "x-idempotency-key":
 		r.IdempotencyKey = value
 	case "x-patchbay-category":
 		r.Category = email.Category(strings.ToLower(value))
+	}
+	if own[name] && (again || value == "") {
+		r.Unclear = name
 	}
 	if again {
 		r.lose("a header that is there twice")
@@ -145,7 +152,7 @@ func (r *reading) addHeader(name, value string, again bool) {
 	if r.Headers == nil {
 		r.Headers = make(map[string]string)
 	}
-	r.Headers[name] = r.decoded(value)
+	r.Headers[header] = r.decoded(value)
 }
 
 // decoded decodes the encoded words of a value (RFC 2047).

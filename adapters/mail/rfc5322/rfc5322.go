@@ -12,6 +12,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -95,6 +96,27 @@ func ASCII(email string) (string, error) {
 		return "", fault.New(fault.Invalid, "invalid_address", "the domain of an address is not one")
 	}
 	return local + "@" + domain, nil
+}
+
+// Composed returns an address in the form of ASCII, with its local part composed (NFC, which RFC 6532, section
+// 3.1, asks for). So the spellings of a letter with an accent are one. It returns Invalid for an address that is
+// not valid.
+func Composed(email string) (string, error) {
+	ascii, err := ASCII(email)
+	return norm.NFC.String(ascii), err
+}
+
+// Decomposed returns an address with its local part decomposed (NFD). It returns NotFound if that is no other
+// spelling, and Invalid for an address that is not valid.
+func Decomposed(email string) (string, error) {
+	local, domain, ok := cut(email)
+	if !ok {
+		return "", fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
+	}
+	if norm.NFD.IsNormalString(local) {
+		return "", fault.New(fault.NotFound, "not_composed", "the address has no other spelling")
+	}
+	return norm.NFD.String(local) + "@" + domain, nil
 }
 
 // Unicode returns an address with its domain in the scripts that people read (RFC 5891). It returns Invalid
