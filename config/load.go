@@ -160,7 +160,12 @@ func (s *source) checkStandby(c *Config, kinds map[string]setting.Type) {
 // checkAddresses checks a list of addresses, and of domains as *@example.com.
 func (s *source) checkAddresses(path string, list []string) {
 	for i, one := range list {
-		s.require(plainAddress(strings.Replace(one, "*@", "any@", 1)), fmt.Sprintf("%s[%d]", path, i),
+		address := one
+		if domain, ok := strings.CutPrefix(one, "*@"); ok {
+			address = "any@" + domain
+		}
+		domain := address[strings.LastIndexByte(address, '@')+1:]
+		s.require(plainAddress(address) && !strings.Contains(domain, "*"), fmt.Sprintf("%s[%d]", path, i),
 			"%q is neither an address such as ada@example.com nor a domain such as *@example.com, in ASCII", one)
 	}
 }

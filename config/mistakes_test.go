@@ -97,6 +97,10 @@ func TestMistakesInValuesAreReported(t *testing.T) {
 		{"a public URL with a fragment", "server: {public_url: 'https://mail.example.com/#a'}", []string{
 			"file:1: server.public_url: must be an https URL, such as https://mail.example.com, or http on a loopback address",
 		}},
+		{"recipients by a pattern that matches nothing", "mail: {allowed_recipients: ['*@*', 'ada@*.example.com', '*@example.com']}", []string{
+			`file:1: mail.allowed_recipients[0]: "*@*" is neither an address such as ada@example.com nor a domain such as *@example.com, in ASCII`,
+			`file:1: mail.allowed_recipients[1]: "ada@*.example.com" is neither an address such as ada@example.com nor a domain such as *@example.com, in ASCII`,
+		}},
 		{"what complaints stop", "mail: {suppressions: {complaints: some}}", []string{
 			`file:1: mail.suppressions.complaints: "some" must be one of marketing, all`,
 		}},
