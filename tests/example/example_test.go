@@ -115,7 +115,7 @@ func TestAProviderOfAnotherModuleSendsMail(t *testing.T) {
 	g := gateway.Configured(t, string(config), "ACME_API_KEY=key_1", "PATCHBAY_PROVIDERS__ACME__BASE_URL="+acme.URL)
 	g.Program = filepath.Join(dir, "acme")
 	checked, err := g.Command(t, append([]string{"check"}, g.Args...)...).CombinedOutput()
-	if err != nil || !strings.Contains(string(checked), "mail      acme (acme)") {
+	if err != nil || !strings.Contains(string(checked), "mail      acme (acme, test)") {
 		t.Fatalf("check: %v\n%s", err, checked)
 	}
 	g.Restart(t)
