@@ -150,18 +150,10 @@ func TestACallIsNotRepeatedAfterTheBatchWasCanceled(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			stopping(t, false, tt.merges, func(t *testing.T, s *emails.Service, first *keyed, _ *stoplist) {
-				d := batchOf(3)
-				d.Delivery = tt.delivery
-				b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				<-time.After(2 * time.Second)
-				if _, err := s.CancelBatch(t.Context(), tenant, b.ID); err != nil {
-					t.Fatal(err)
-				}
+				id := canceledInDoubt(t, s, tt.delivery)
 				<-time.After(24 * time.Hour)
-				if b, err = s.GetBatch(t.Context(), tenant, b.ID); err != nil {
+				b, err := s.GetBatch(t.Context(), tenant, id)
+				if err != nil {
 					t.Fatal(err)
 				}
 				equal(t, "copies with that status", b.Counts[tt.status], 3)
@@ -171,21 +163,29 @@ func TestACallIsNotRepeatedAfterTheBatchWasCanceled(t *testing.T) {
 	}
 }
 
+// canceledInDoubt returns the id of a batch of three that was canceled after its first calls, whose outcome is
+// not known.
+func canceledInDoubt(t *testing.T, s *emails.Service, delivery email.Delivery) (id string) {
+	t.Helper()
+	d := batchOf(3)
+	d.Delivery = delivery
+	b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(2 * time.Second)
+	if _, err := s.CancelBatch(t.Context(), tenant, b.ID); err != nil {
+		t.Fatal(err)
+	}
+	return b.ID
+}
+
 // A retry of a message is meant, although its batch was canceled before.
 func TestACallOfAMessageThatWasRetriedAfterItsBatchWasCanceledIsRepeated(t *testing.T) {
 	stopping(t, false, true, func(t *testing.T, s *emails.Service, first *keyed, _ *stoplist) {
-		d := batchOf(3)
-		d.Delivery = email.AtMostOnce
-		b, _, err := s.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(2 * time.Second)
-		if _, err := s.CancelBatch(t.Context(), tenant, b.ID); err != nil {
-			t.Fatal(err)
-		}
+		id := canceledInDoubt(t, s, email.AtMostOnce)
 		<-time.After(time.Minute)
-		page, err := s.List(t.Context(), tenant, emails.Filter{Batch: b.ID}, "", 10)
+		page, err := s.List(t.Context(), tenant, emails.Filter{Batch: id}, "", 10)
 		if err != nil || len(page.Messages) != 1 {
 			t.Fatalf("messages %v, %v; want one", page.Messages, err)
 		}

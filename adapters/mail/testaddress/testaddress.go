@@ -42,3 +42,18 @@ func OrDelivered(address string) []Outcome {
 	}
 	return outcomes["delivered"]
 }
+
+// Events returns the events about mail to these addresses, in the form of a provider that reports what it has
+// accepted: accepted makes the event for that, unless it rejects the mail, and became the one for an outcome.
+func Events[E any](to []string, accepted func(address string) E, became func(address string, o Outcome) E) (all []E) {
+	for _, address := range to {
+		outcomes := OrDelivered(address)
+		if outcomes[0].Event != email.EventRejected {
+			all = append(all, accepted(address))
+		}
+		for _, o := range outcomes {
+			all = append(all, became(address, o))
+		}
+	}
+	return all
+}

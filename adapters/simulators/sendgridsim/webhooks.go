@@ -30,17 +30,10 @@ var names = map[email.Event]string{
 }
 
 // EventsOf returns the events about a delivered message. The addresses of its recipients say what becomes of it.
-func EventsOf(m mailbox.Message) (all []Event) {
-	for _, to := range m.To {
-		outcomes := testaddress.OrDelivered(to)
-		if outcomes[0].Event != email.EventRejected { // what is dropped was not processed
-			all = append(all, EventOf(m, "processed", to, m.At))
-		}
-		for _, o := range outcomes {
-			all = append(all, EventOf(m, names[o.Event], to, m.At, about(o)))
-		}
-	}
-	return all
+func EventsOf(m mailbox.Message) []Event {
+	return testaddress.Events(m.To,
+		func(to string) Event { return EventOf(m, "processed", to, m.At) },
+		func(to string, o testaddress.Outcome) Event { return EventOf(m, names[o.Event], to, m.At, about(o)) })
 }
 
 // about returns the fields that an event has beside those of all.
