@@ -32,13 +32,25 @@ func exportData(load loader) *cobra.Command {
 	var r adminapi.DataRequest
 	var file string
 	cmd := load.gatewayCommand("export", "Print everything that is kept of a person, as JSON", func(g *gateway, _ []string) error {
-		return writeTo(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
+		unread := 0
+		err := writeTo(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
 			document := personaldata.NewDocument(to)
-			if err := askStream(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
+			add := func(n personaldata.Progress) error {
+				if n.Pending != nil {
+					unread++
+					g.cmd.PrintErrf("not exported: %s: %s\n", n.Pending.ID, n.Pending.Why)
+				}
+				return document.Add(n)
+			}
+			if err := askStream(g, adminapi.ExportData, r, showProgress(g.cmd, add)); err != nil {
 				return err
 			}
 			return document.Close()
 		})
+		if err == nil && unread > 0 {
+			err = fmt.Errorf("the document is whole but for what cannot be read: %d", unread)
+		}
+		return err
 	})
 	addPersonFlags(cmd, &r.Who)
 	cmd.Flags().StringVar(&file, "to", "", "a new file for it, which nobody else can read; standard output where absent")

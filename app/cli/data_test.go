@@ -37,6 +37,12 @@ func TestDataCommandsUseARunningGateway(t *testing.T) {
 `, ""},
 		},
 		{
+			"exports the rest, and says what cannot be read", "data export --user usr_1", `POST /admin/data/export {"tenant":"default","userId":"usr_1"}`, 200,
+			`{"person":{"tenant":"default","userId":"usr_1"}}` + "\n" + `{"place":"webhooks"}` + "\n" + `{"pending":{"id":"mock:1","why":"it cannot be read"}}` + "\n" + `{"report":{"places":[]}}`,
+			result{1, "{\n\"person\": {\"tenant\":\"default\",\"userId\":\"usr_1\"},\n\"webhooks\": [\n]\n}\n",
+				"not exported: mock:1: it cannot be read\npatchbay: the document is whole but for what cannot be read: 1\n"},
+		},
+		{
 			"only says what it would erase", "data erase --email ada@example.com", `POST /admin/data/erase {"tenant":"default","email":"ada@example.com","rehearsal":true}`, 200,
 			report,
 			result{0, table, "nothing was changed; with --yes it is erased\n"},

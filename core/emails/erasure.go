@@ -8,6 +8,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -36,11 +37,12 @@ func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined f
 		passed[st.message.ID] = true
 		return s.passPersonal(ctx, st, p, found)
 	}
-	if err := s.messages.Walk(ctx, p.Tenant, ports.Filter{}, examined, each); err != nil {
+	if err := s.messages.WalkPast(ctx, p.Tenant, ports.Filter{}, examined, record.Unreadable(found), each); err != nil {
 		return err
 	}
+	before := func(ports.Record, error) error { return nil } // it was passed to found
 	for _, batch := range slices.Collect(maps.Keys(again)) {
-		if err := s.messages.Walk(ctx, p.Tenant, ports.Filter{Customer: batch}, examined, each); err != nil {
+		if err := s.messages.WalkPast(ctx, p.Tenant, ports.Filter{Customer: batch}, examined, before, each); err != nil {
 			return err
 		}
 	}
@@ -50,13 +52,15 @@ func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined f
 // passPersonal passes a message to found as it is now. One that was split since it was listed has nothing to
 // show, and is pending: the person's copy has become another message.
 func (s *Service) passPersonal(ctx context.Context, st stored, p user.Person, found func(user.PersonalObject) error) (err error) {
-	listed := st.message.Status
+	id, listed := st.record.ID, st.message.Status
 	if st.record.Partial {
-		st, err = s.messages.Get(ctx, p.Tenant, st.record.ID)
+		st, err = s.messages.Get(ctx, p.Tenant, id)
 	}
 	switch {
 	case fault.Is(err, fault.NotFound): // purged in the meantime
 		return nil
+	case record.IsUndecodable(err):
+		return found(user.PersonalObject{ID: id, Unreadable: err})
 	case err != nil:
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/webhook"
 	"patchbay/ports"
@@ -98,7 +99,7 @@ var errErased = fault.New(fault.Conflict, "payment_erased", "what this payment s
 // names the person. It reads all payments of the tenant, and calls progress with how many
 // it has read.
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, progress func(int) error, found func(user.PersonalObject) error) error {
-	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, progress, func(st stored) error {
+	return s.records.WalkPast(ctx, p.Tenant, ports.Filter{}, progress, record.Unreadable(found), func(st stored) error {
 		if !st.payment.Concerns(p.Is) {
 			return nil
 		}

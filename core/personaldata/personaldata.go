@@ -13,7 +13,7 @@ import (
 type Keeper interface {
 	// PersonalObjects passes everything that it stores about a person to found, always in the same
 	// order. For each batch that it has read, it passes the number of objects to examined. An error
-	// returned by either function ends it. Unavailable; Internal: something cannot be read.
+	// returned by either function ends it. What cannot be decoded is passed to found as Unreadable. Unavailable.
 	PersonalObjects(ctx context.Context, p user.Person, examined func(n int) error, found func(user.PersonalObject) error) error
 }
 
@@ -68,11 +68,11 @@ type Progress struct {
 	Person   *user.Person    `json:"person,omitempty"`
 	Place    string          `json:"place,omitempty"`
 	Examined int             `json:"looked,omitempty"`
-	Entry    json.RawMessage `json:"entry,omitempty"`   // by an export
-	Pending  *Pending        `json:"pending,omitempty"` // by an erasure
+	Entry    json.RawMessage `json:"entry,omitempty"` // by an export
+	Pending  *Pending        `json:"pending,omitempty"`
 }
 
-// Pending is an object that cannot be erased yet.
+// Pending is an object that cannot be erased yet, or not be read.
 type Pending struct {
 	ID  string `json:"id"`
 	Why string `json:"why"`
@@ -91,7 +91,7 @@ type Report struct {
 	Places []Count `json:"places"`
 }
 
-// Pending returns how many objects cannot be erased yet.
+// Pending returns how many objects cannot be erased yet, or not be read.
 func (r Report) Pending() (n int) {
 	for _, c := range r.Places {
 		n += c.Pending
@@ -99,11 +99,18 @@ func (r Report) Pending() (n int) {
 	return n
 }
 
-// Export reports everything that is stored about a person through tell.
+// unreadable is why an object is pending that cannot be read.
+const unreadable = "it cannot be read, so that nobody knows whose it is"
+
+// Export reports everything that is stored about a person through tell. What cannot be read is pending.
 //
 // Invalid: w does not name a person; otherwise as for Keeper. An error returned by tell ends it.
 func (s *Service) Export(ctx context.Context, w Who, tell func(Progress) error) (Report, error) {
 	return s.visitAll(ctx, w, tell, func(t user.PersonalObject, c *Count) error {
+		if t.Unreadable != nil {
+			c.Pending++
+			return tell(Progress{Pending: &Pending{t.ID, unreadable}})
+		}
 		if t.View == nil {
 			c.Found--
 			return nil
@@ -125,6 +132,9 @@ func (s *Service) Erase(ctx context.Context, w Who, rehearsal bool, tell func(Pr
 	pending := 0
 	return s.visitAll(ctx, w, tell, func(t user.PersonalObject, c *Count) error {
 		why := t.Pending
+		if t.Unreadable != nil {
+			why = unreadable
+		}
 		if pending > 0 && c.Place == s.places[len(s.places)-1].Name {
 			why = "the rest must be erased before"
 		}

@@ -132,6 +132,14 @@ func (r Repository[T]) List(ctx context.Context, tenant string, f ports.Filter, 
 // saved in the meantime. After every page it passes the number of its records to examined, unless
 // that is nil. An error returned by either ends the walk.
 func (r Repository[T]) Walk(ctx context.Context, tenant string, f ports.Filter, examined func(int) error, each func(T) error) error {
+	return r.WalkPast(ctx, tenant, f, examined, func(_ ports.Record, err error) error { return err }, each)
+}
+
+// WalkPast is Walk that passes a record that cannot be decoded to undecodable, with the error, and goes on if that
+// returns none.
+func (r Repository[T]) WalkPast(
+	ctx context.Context, tenant string, f ports.Filter, examined func(int) error, undecodable func(ports.Record, error) error, each func(T) error,
+) error {
 	for cursor := ""; ; {
 		page, err := r.Journal.List(ctx, tenant, r.Kind, f, cursor, pageSize)
 		if err != nil {
@@ -141,6 +149,8 @@ func (r Repository[T]) Walk(ctx context.Context, tenant string, f ports.Filter, 
 			v, err := r.Decode(one)
 			if err == nil {
 				err = each(v)
+			} else {
+				err = undecodable(one, err)
 			}
 			if err != nil {
 				return err

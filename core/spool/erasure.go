@@ -32,7 +32,7 @@ func (s *Spool) trace(ctx context.Context, w ports.Record, p user.Person, found 
 	}
 	r, err := unwrap(w)
 	if err != nil {
-		return err
+		return found(user.PersonalObject{ID: w.ID, Unreadable: err})
 	}
 	views := s.views(r, p)
 	if len(views) == 0 {

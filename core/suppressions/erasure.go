@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/suppression"
 	"patchbay/core/user"
 )
@@ -20,6 +21,9 @@ func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined f
 		e, err := s.records.Get(ctx, p.Tenant, id)
 		if fault.Is(err, fault.NotFound) {
 			continue
+		}
+		if record.IsUndecodable(err) {
+			err = found(user.PersonalObject{ID: id, Unreadable: err})
 		}
 		if err == nil {
 			err = examined(1)

@@ -32,6 +32,9 @@ type PersonalObject struct {
 	View any
 	// Pending says why the object cannot be erased yet; empty if it can.
 	Pending string
+	// Unreadable is why the object cannot be read; then there is nothing but it and the ID, and nobody knows whether
+	// the object is the person's.
+	Unreadable error
 	// Erase removes the person's data from the object. It is idempotent. Conflict: it cannot be
 	// done yet, and the message says why. Unavailable; UnknownOutcome.
 	Erase func(ctx context.Context) error

@@ -10,6 +10,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/webhook"
 	"patchbay/ports"
@@ -22,7 +23,7 @@ var errWaiting = fault.New(fault.Conflict, "event_waits", "it waits to be applie
 // reads all events, and passes the number read to examined.
 func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
 	for _, route := range slices.Sorted(maps.Keys(s.Routes)) {
-		err := s.events.Walk(ctx, route, ports.Filter{}, examined, func(st stored) error { return s.examine(ctx, st, p, found) })
+		err := s.events.WalkPast(ctx, route, ports.Filter{}, examined, record.Unreadable(found), func(st stored) error { return s.examine(ctx, st, p, found) })
 		if err != nil {
 			return err
 		}
@@ -39,7 +40,10 @@ func (s *Service) examine(ctx context.Context, st stored, p user.Person, found f
 	if fault.Is(err, fault.NotFound) {
 		of, err = event.Subject{Tenant: p.Tenant}, nil
 	}
-	if err != nil || of.Tenant != p.Tenant {
+	switch {
+	case record.IsUndecodable(err): // what the event is about
+		return found(user.PersonalObject{ID: r.ID, Unreadable: err})
+	case err != nil || of.Tenant != p.Tenant:
 		return err
 	}
 	t := user.PersonalObject{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, st) }}
