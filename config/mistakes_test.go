@@ -166,7 +166,7 @@ func TestMistakesInValuesAreReported(t *testing.T) {
 			"file:1: providers.a.pool: must be a mapping",
 		}},
 		{"an unknown setting of a provider", "providers:\n  a:\n    type: acme\n    text: x\n    pool: {min: 1}\n", []string{
-			"file:5: providers.a.pool.min: is not a setting; did you mean max?",
+			"file:5: providers.a.pool.min: is not a setting; there is idle, max",
 		}},
 		{"a setting that is missing", "providers:\n  a:\n    type: acme\n", []string{"file:2: providers.a.text: is required"}},
 		{"a setting that is missing, beside others that cannot be read", "providers:\n  a:\n    type: acme\n    number: many\n    secrets: [plain]\n    pool: 3\n", []string{

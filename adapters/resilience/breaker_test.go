@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/adapters/resilience"
+	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/tests/defaultpolicy"
@@ -161,6 +162,23 @@ func TestTheBreakerOpensAtHalfOfTenCalls(t *testing.T) {
 				t.Error("the breaker is open, want it closed")
 			}
 		})
+	})
+}
+
+// The breaker opens by the first try, so that there is no second one. What the provider said is the reason.
+func TestACallThatIsNotTriedAgainEndsWithWhatTheProviderSaid(t *testing.T) {
+	withPolicy(t, func(p *resilience.Policy) { p.Breaker.MinimumCalls = 1 }, func(t *testing.T, r *rig) {
+		said := &fault.Error{Kind: fault.Unavailable, Code: "maintenance", Answer: &fault.Answer{Status: 503, Words: "Back at noon"}}
+		r.provider.answer(func(context.Context, int) error { return said })
+		_, mailed := r.mailer.Send(t.Context(), email.Message{})
+		for what, err := range map[string]error{"a payment": r.pay(t.Context()), "an email": mailed} {
+			if f := fault.From(err); f.Code != said.Code || f.Answer == nil || f.Answer.Words != said.Answer.Words || f.Skipped {
+				t.Errorf("%s ends with %v, want %v", what, err, said)
+			}
+		}
+		if _, err := r.mailer.Send(t.Context(), email.Message{}); !fault.From(err).Skipped {
+			t.Errorf("the next email ends with %v, want that it was skipped", err)
+		}
 	})
 }
 

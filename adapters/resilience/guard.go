@@ -191,6 +191,32 @@ func (g *guard) do(ctx context.Context, op string, of callType, call func(ctx co
 	return c.result(err)
 }
 
+// reportRefusal reports which policy allowed no attempt, or no further one.
+func (c *calls) reportRefusal(refused error) {
+	switch {
+	case errors.Is(refused, bulkhead.ErrFull):
+		c.report(Event{Op: c.op, Decision: Overloaded})
+	case errors.Is(refused, circuitbreaker.ErrOpen):
+		c.report(Event{Op: c.op, Decision: Skipped})
+	case errors.Is(refused, budget.ErrExceeded):
+		c.report(Event{Op: c.op, Decision: Spared})
+	}
+}
+
+// untried returns the error of an operation without an attempt.
+func (c *calls) untried(refused error) error {
+	switch {
+	case errors.Is(refused, bulkhead.ErrFull):
+		return &fault.Error{
+			Kind: fault.Overloaded, Op: "resilience." + c.op, Provider: c.provider, Code: "overloaded",
+			Message: "too many calls of this provider are under way; nothing was done", RetryAfter: time.Second,
+		}
+	case errors.Is(refused, circuitbreaker.ErrOpen):
+		return c.breakerOpen()
+	}
+	return fault.Wrap(fault.Canceled, "resilience."+c.op, refused) // the context ended while the call waited for a place
+}
+
 // abandoned is the failure of a call whose caller has given up. The outcome may be unknown,
 // but the failure says nothing about the provider.
 type abandoned struct{ error }
@@ -202,23 +228,12 @@ func (a abandoned) Unwrap() error { return a.error }
 func counts(f *fault.Error) bool { return f.Kind.Rule().Trips && !f.Blameless }
 
 // result returns the error of the operation. refused is the error from the policies: their
-// own, or that of the last attempt.
+// own, or that of the last attempt. If an attempt was made, its error says more than that there is no other one.
 func (c *calls) result(refused error) error {
+	c.reportRefusal(refused)
 	err := c.last
-	switch {
-	case errors.Is(refused, bulkhead.ErrFull):
-		c.report(Event{Op: c.op, Decision: Overloaded})
-		err = &fault.Error{
-			Kind: fault.Overloaded, Op: "resilience." + c.op, Provider: c.provider, Code: "overloaded",
-			Message: "too many calls of this provider are under way; nothing was done", RetryAfter: time.Second,
-		}
-	case errors.Is(refused, circuitbreaker.ErrOpen):
-		c.report(Event{Op: c.op, Decision: Skipped})
-		err = c.breakerOpen()
-	case errors.Is(refused, budget.ErrExceeded):
-		c.report(Event{Op: c.op, Decision: Spared})
-	case c.tries == 0: // the context ended while the call waited for a place
-		err = fault.Wrap(fault.Canceled, "resilience."+c.op, refused)
+	if c.tries == 0 {
+		err = c.untried(refused)
 	}
 	if c.unknown == nil || err == nil || err == c.unknown || c.resolves(fault.From(err)) { //nolint:errorlint // this very one
 		return err

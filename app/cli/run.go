@@ -34,7 +34,7 @@ func handleSignals(signals <-chan os.Signal, stop func(), write func(string), ex
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		write("patchbay: a second signal: ended at once; what was under way is taken up at the next start")
+		write("patchbay: a second signal: ended at once; a gateway takes up at its next start what was under way")
 	}()
 	select {
 	case <-written:

@@ -29,7 +29,7 @@ func Nearest(word string, names []string) string {
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		other := fold(name)
 		d := distance(folded, other)
-		if d < least && d < max(len(folded), len(other)) { // a name that shares no letter is another one
+		if d < least && 2*d <= max(len(folded), len(other)) { // a name that shares less than half its letters is another one
 			best, least = name, d
 		}
 	}
