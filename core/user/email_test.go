@@ -121,7 +121,7 @@ func FuzzEmail(f *testing.F) {
 			t.Errorf("%q holds what nobody can see", u.Email)
 		}
 		parsed, err := mail.ParseAddress(strings.TrimSpace(written))
-		if err != nil || !strings.EqualFold(parsed.Address, u.Email) {
+		if err != nil || !strings.EqualFold(strings.ReplaceAll(parsed.Address, "\u0130", "i\u0307"), u.Email) {
 			t.Errorf("%q is stored as %q, but is %v (%v)", written, u.Email, parsed, err)
 		}
 	})

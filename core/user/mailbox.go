@@ -10,16 +10,19 @@ import (
 // NormalizeEmail returns an address without surrounding space and in lower case. No provider is known that
 // distinguishes case in the local part.
 //
-// A letter outside ASCII never becomes an ASCII letter: the dotted capital I and the Kelvin sign
-// would, and one person's address would find another person's user.
+// A letter outside ASCII never becomes an ASCII letter alone: the dotted capital I and the Kelvin sign
+// would, and one person's address would find another person's user. The former becomes an i with a dot.
 func NormalizeEmail(email string) string {
-	return strings.Map(func(r rune) rune {
+	return strings.ReplaceAll(strings.Map(func(r rune) rune {
 		if low := unicode.ToLower(r); low >= utf8.RuneSelf || r < utf8.RuneSelf {
 			return low
 		}
 		return r
-	}, strings.TrimSpace(email))
+	}, strings.TrimSpace(email)), dottedCapital, dottedSmall)
 }
+
+// The capital I with a dot, and its small letter, which is an i with the combining dot above.
+const dottedCapital, dottedSmall = "\u0130", "i\u0307"
 
 // Mailbox returns the form in which the spellings of one mailbox are equal, and the only one in which two
 // addresses are compared: as NormalizeEmail returns it, with its local part composed and its domain in ASCII.
@@ -63,6 +66,9 @@ func (s Scripts) Spellings(address string) []string {
 				all = append(all, NormalizeEmail(written))
 			}
 		}
+	}
+	for _, one := range all { // an earlier version left the letter as it was
+		all = append(all, strings.ReplaceAll(one, dottedSmall, dottedCapital))
 	}
 	slices.Sort(all[1:])
 	all = append(all[:1], slices.DeleteFunc(all[1:], func(one string) bool { return one == mailbox })...)

@@ -172,3 +172,31 @@ func TestAUserIsFoundInTheStandbyHoweverTheEmailIsWritten(t *testing.T) {
 		}
 	})
 }
+
+// A link to set a new password would go to another mailbox.
+func TestALookAlikeFindsNobodyElse(t *testing.T) {
+	r := newRig(t)
+	for _, stored := range []string{"kelly@example.com", "ipek@example.com"} {
+		r.create(t, users.NewUser{Email: stored}, idempotency.Key{})
+	}
+	for _, other := range []string{"\u212aelly@example.com", "\u0130pek@example.com", "I\u0307pek@example.com"} {
+		if u, _, err := r.FindByEmail(t.Context(), tenant, other, users.Strong); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%+q finds %q, %v, want nobody", other, u.Email, err)
+		}
+	}
+}
+
+func TestTheDottedCapitalIsOneLetterHoweverItIsWritten(t *testing.T) {
+	all := []string{"\u0130pek@example.com", "I\u0307PEK@example.com", "i\u0307pek@example.com"}
+	for _, stored := range all {
+		t.Run(fmt.Sprintf("%+q", stored), func(t *testing.T) {
+			r := newRig(t)
+			u := r.create(t, users.NewUser{Email: stored}, idempotency.Key{})
+			for _, one := range all {
+				if got, _, err := r.FindByEmail(t.Context(), tenant, one, users.Strong); err != nil || got.ID != u.ID {
+					t.Errorf("%+q: got %q, %v, want %q", one, got.ID, err, u.ID)
+				}
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
@@ -103,7 +104,28 @@ func ASCII(email string) (string, error) {
 // not valid.
 func Composed(email string) (string, error) {
 	ascii, err := ASCII(email)
-	return norm.NFC.String(ascii), err
+	return inForm(norm.NFC, ascii), err
+}
+
+// inForm returns a text in a normal form, but for those characters that would become an ASCII character, such as
+// the Kelvin sign: they look like it, and stand in the address of another person.
+func inForm(form norm.Form, text string) string {
+	var b strings.Builder
+	from := 0
+	for at, r := range text {
+		if r < utf8.RuneSelf {
+			continue
+		}
+		if alone := form.String(string(r)); len(alone) == 1 {
+			b.WriteString(form.String(text[from:at]))
+			b.WriteRune(r)
+			from = at + utf8.RuneLen(r)
+		}
+	}
+	if from == 0 {
+		return form.String(text)
+	}
+	return b.String() + form.String(text[from:])
 }
 
 // Decomposed returns an address with its local part decomposed (NFD). It returns NotFound if that is no other
@@ -113,10 +135,11 @@ func Decomposed(email string) (string, error) {
 	if !ok {
 		return "", fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
 	}
-	if norm.NFD.IsNormalString(local) {
+	decomposed := inForm(norm.NFD, local)
+	if decomposed == local {
 		return "", fault.New(fault.NotFound, "not_composed", "the address has no other spelling")
 	}
-	return norm.NFD.String(local) + "@" + domain, nil
+	return decomposed + "@" + domain, nil
 }
 
 // Unicode returns an address with its domain in the scripts that people read (RFC 5891). It returns Invalid
