@@ -74,6 +74,7 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(keptFrom(m).Add(s.Retention)) {
 		m.RemoveContent()
 		m.PurgedAt = now
+		s.Names.concealPrint(m)
 	}
 	s.scheduleRemoval(&st)
 	// Conflict: it is queued to be sent again, or changed by a webhook event; it stays or comes

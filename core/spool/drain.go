@@ -89,9 +89,10 @@ func (s *Spool) drain(ctx context.Context) {
 func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	w.Index.Status = s.offer(ctx, w)
 	w.Owner, w.Due = "", s.Clock.Now()
+	key := w.Idem
 	switch w.Index.Status {
 	case stateMoved:
-		w.Queue, w.Body, w.Content = "", empty, nil
+		w.Queue, w.Idem, w.Body, w.Content = "", "", empty, nil // the store has the key
 	case stateRefused:
 		w.Queue = refusedTo // a queue, so that it is never purged
 		s.Log.ErrorContext(ctx, "database has something else under this name; what was accepted is kept in the spool", "record", w.ID)
@@ -103,6 +104,7 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	if w.Index.Status == stateHeld {
 		return false
 	}
+	w.Idem = key
 	s.forget(w)
 	return true
 }

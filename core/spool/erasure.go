@@ -75,7 +75,7 @@ func (s *Spool) erase(ctx context.Context, id string) error {
 	default:
 		return nil
 	}
-	w.Index.Status, w.Queue, w.Body, w.Content = stateErased, "", empty, nil
+	w.Index.Status, w.Queue, w.Idem, w.Body, w.Content = stateErased, "", "", empty, nil
 	if err := s.Local.Save(ctx, &w)[0]; err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (r *rig) traces(t *testing.T) (all []user.PersonalObject) {
 // onDisk returns everything that is on the disk of this machine.
 func (r *rig) onDisk() (all string) {
 	for _, one := range r.local.Records() {
-		all += one.Index.Status + " " + string(one.Body) + string(one.Content) + "\n"
+		all += one.Index.Status + " " + one.Idem + string(one.Body) + string(one.Content) + "\n"
 	}
 	return all
 }

@@ -24,6 +24,7 @@ type rig struct {
 	store, local *memjournal.Journal
 	fails        atomic.Pointer[func(op string) error] // of the store
 	diskFull     atomic.Bool
+	diskSlow     atomic.Bool
 	log          bytes.Buffer
 	stop         func()
 }
@@ -54,6 +55,9 @@ func withSpool(t *testing.T, test func(t *testing.T, r *rig)) {
 		r.storeFails(available)
 		r.store.Fail = func(op string) error { return (*r.fails.Load())(op) }
 		r.local.Fail = func(op string) error {
+			if op == memjournal.Find && r.diskSlow.Load() {
+				<-time.After(10 * time.Millisecond)
+			}
 			if op == memjournal.Save && r.diskFull.Load() {
 				return fault.New(fault.Unavailable, "scripted", "")
 			}

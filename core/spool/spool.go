@@ -286,8 +286,8 @@ func (s *Spool) read(ctx context.Context, kind string, store, local func(context
 		held, lerr := unwrap(w)
 		held.Held, held.Terms = true, nil // as a store reads it
 		return held.Record, lerr
-	case lerr == nil && fault.Is(err, fault.NotFound):
-		return store(ctx) // it was moved in the meantime
+	case (lerr == nil || fault.Is(lerr, fault.NotFound)) && fault.Is(err, fault.NotFound):
+		return store(ctx) // it may have been moved in the meantime
 	}
 	return r, err
 }

@@ -232,6 +232,33 @@ func TestARecordIsFoundAtEveryMomentWhileItIsMoved(t *testing.T) {
 	})
 }
 
+// The store is asked before the disk: a record may be moved in between.
+func TestARecordIsFoundByItsKeyAtEveryMomentWhileItIsMoved(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
+		const records = 40
+		for i := range records {
+			if err := r.save(t, letter(fmt.Sprint("a", i), fmt.Sprint("key", i), "hello")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.diskSlow.Store(true)
+		r.storeFails(func(string) error { <-time.After(time.Millisecond); return nil })
+		var reading sync.WaitGroup
+		for i := range records {
+			reading.Go(func() {
+				for start := time.Now(); time.Since(start) < 2*time.Second; {
+					if got, err := r.Find(t.Context(), "letter", ports.ByIdem, fmt.Sprint("key", i)); err != nil || string(got.Body) != "hello" {
+						t.Errorf("body of a%d by its key = %q, %v, want %q", i, got.Body, err, "hello")
+						return
+					}
+				}
+			})
+		}
+		reading.Wait()
+	})
+}
+
 // The store becomes unavailable and available again while twenty callers use one key.
 func TestOneKeyLeadsToOneRecord(t *testing.T) {
 	withSpool(t, func(t *testing.T, r *rig) {
